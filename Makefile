@@ -1,0 +1,41 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+.PHONY: help
+help:  ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: .venv/.ready  ## Install kdsearch and what it needs into .venv, at the locked versions
+
+.PHONY: demo
+demo: setup  ## Search over distillation recipes on scikit-learn's digits (a few minutes, no download)
+	$(BIN)/kdsearch search search_spaces/digits.yaml
+
+.PHONY: test
+test: setup  ## Run the tests
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: setup  ## Lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: setup  ## Run the benchmarks side by side and write their table to benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+.PHONY: lock
+lock: setup  ## Choose the newest versions again and write them to requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade --no-header \
+		pyproject.toml --output-file requirements.lock

@@ -1,0 +1,275 @@
+"""The registry of parts: what can be named in a spec, and which options each part takes.
+
+A part is one function or class under the `register` decorator, in a module of its kind's package. Its
+name, options, defaults and documentation are read from its *source*, not by importing it: a spec can be
+validated, and every table printed, without importing torch and without running anyone's code. `Part.load`
+imports the module when the part is really needed.
+
+A name of the form `package.module:name` reaches a part of the user's own, with no registration at all.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from annotated_types import Interval
+
+from kdsearch import types
+from kdsearch.errors import InputError, nearest
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of part: the package that holds its modules, and the arguments that kdsearch supplies itself.
+
+    Whatever else a part's signature names is an option, set from a spec.
+    """
+
+    package: str
+    supplied: frozenset[str]
+
+
+def _kind(package: str, supplied: str) -> Kind:
+    return Kind(package, frozenset(supplied.split()))
+
+
+KINDS: Mapping[str, Kind] = {
+    "model": _kind("kdsearch.models", "shape classes name num_classes in_channels"),
+    "dataset": _kind("kdsearch.data.sources", ""),
+    "loss": _kind(
+        "kdsearch.distill.losses",
+        "student_logits teacher_logits labels images indices progress "
+        "student_feature teacher_feature student_shape teacher_shape",
+    ),
+    "ensemble": _kind("kdsearch.distill.ensembles", "logits labels members temperature"),
+    "optimizer": _kind("kdsearch.distill.optimizers", "params"),
+    "schedule": _kind("kdsearch.distill.schedules", "progress"),
+    "objective": _kind("kdsearch.measure", "model shape logits labels"),
+    "sampler": _kind("kdsearch.search.samplers", "seed directions startup constraints"),
+}
+
+
+def register(kind: str, **facts: object) -> Callable[[Target], Target]:
+    """Mark a function or class as a part of `kind`.
+
+    Args:
+        kind: One of `KINDS`.
+        facts: Literals to be read by the tables: `name` (default: the name of the target), `paper`,
+            `family`, `prefix` (the part answers to every name `prefix:…`), and what a kind asks for.
+    """
+    if kind not in KINDS:
+        raise InputError(f"unknown kind of part '{kind}'{nearest(kind, KINDS)}")
+    return lambda target: target
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One option of a part. `required` when it has no default."""
+
+    name: str
+    annotation: Any
+    default: Any
+    required: bool
+    doc: str
+
+    @property
+    def searched(self) -> types.Searched | None:
+        """The domain that the literature suggests, if the annotation carries one."""
+        metadata = getattr(self.annotation, "__metadata__", ())
+        return next((m for m in metadata if isinstance(m, types.Searched)), None)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is known of a part from its source alone."""
+
+    kind: str
+    name: str
+    module: str
+    target: str
+    summary: str
+    needs: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+    facts: Mapping[str, Any]
+    open: bool = False
+    """Whether it takes options beyond those it names (`**options`), which are then passed on unchecked."""
+
+    def load(self) -> Callable[..., Any]:
+        """Import the part. Raises InputError when its module, or the name in it, is not there."""
+        try:
+            target: Callable[..., Any] = getattr(importlib.import_module(self.module), self.target)
+        except (ImportError, AttributeError) as error:
+            raise InputError(f"{self.kind} '{self.name}' cannot be imported: {error}") from error
+        if prefix := self.facts.get("prefix"):
+            return partial(target, name=self.name.removeprefix(f"{prefix}:"))
+        return target
+
+
+def parts(kind: str) -> dict[str, Part]:
+    """Every registered part of `kind`, by name; parts that answer to a prefix stand under `prefix:`."""
+    return dict(_registered(kind))
+
+
+def find(kind: str, name: str) -> Part:
+    """The part of `kind` called `name`. Raises InputError naming the nearest part when there is none."""
+    known = _registered(kind)
+    if name in known and not name.endswith(":"):
+        return known[name]
+    prefix, colon, rest = name.partition(":")
+    if colon and f"{prefix}:" in known and rest:
+        found = known[f"{prefix}:"]
+        if importlib.util.find_spec(prefix) is None:
+            raise InputError(f"{kind} '{name}' needs the package '{prefix}', which is not installed")
+        return Part(**{**vars(found), "name": name})
+    if colon and rest:
+        return _from_user(kind, name, prefix, rest)
+    raise InputError(f"unknown {kind} '{name}'{nearest(name, known)}")
+
+
+@cache
+def _registered(kind: str) -> Mapping[str, Part]:
+    package = KINDS[kind].package
+    place = Path(__file__).parent.joinpath(*package.split(".")[1:])
+    found: dict[str, Part] = {}
+    for path in sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]:
+        module = f"{package}.{path.stem}" if place.is_dir() else package
+        for node, facts in _marked(ast.parse(path.read_text(encoding="utf-8")), kind):
+            prefix = facts.get("prefix")
+            name = f"{prefix}:" if prefix else str(facts.get("name", node.name))
+            found[name] = _describe(kind, name, module, node, facts)
+    return found
+
+
+def _from_user(kind: str, name: str, module: str, target: str) -> Part:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{kind} '{name}': module '{module}' cannot be found: {error}") from error
+    if spec is None:
+        raise InputError(f"{kind} '{name}': there is no module '{module}' on the Python path")
+    if not spec.origin or not spec.origin.endswith(".py"):
+        return Part(kind, name, module, target, "", (), {}, {}, open=True)
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    definitions = {node.name: node for node in tree.body if isinstance(node, _Definition)}
+    if target not in definitions:
+        raise InputError(f"{kind} '{name}': '{module}' defines no '{target}'{nearest(target, definitions)}")
+    node = definitions[target]
+    facts = next((facts for marked, facts in _marked(tree, kind) if marked is node), {})
+    return _describe(kind, name, module, node, facts)
+
+
+_Definition = ast.FunctionDef | ast.ClassDef
+
+
+def _marked(tree: ast.Module, kind: str) -> Iterator[tuple[_Definition, dict[str, Any]]]:
+    for node in tree.body:
+        if not isinstance(node, _Definition):
+            continue
+        for call in node.decorator_list:
+            if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "register":
+                (first, *_) = call.args
+                if isinstance(first, ast.Constant) and first.value == kind:
+                    yield node, {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
+
+
+def _describe(kind: str, name: str, module: str, node: _Definition, facts: dict[str, Any]) -> Part:
+    doc = ast.get_docstring(node) or ""
+    methods = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
+    constructor = node if isinstance(node, ast.FunctionDef) else methods.get("__init__")
+    called = node if isinstance(node, ast.FunctionDef) else methods.get("forward", methods.get("__call__"))
+    supplied = KINDS[kind].supplied
+    docs = _argument_docs(doc) | _argument_docs((constructor and ast.get_docstring(constructor)) or "")
+    needs = [argument.arg for argument in _arguments(called) if argument.arg in supplied]
+    return Part(
+        kind=kind,
+        name=name,
+        module=module,
+        target=node.name,
+        summary=doc.split("\n\n")[0].replace("\n", " "),
+        needs=tuple(needs),
+        parameters={p.name: p for p in _parameters(constructor, docs) if p.name not in supplied},
+        facts=facts,
+        open=constructor is not None and constructor.args.kwarg is not None,
+    )
+
+
+def _arguments(function: ast.FunctionDef | None) -> list[ast.arg]:
+    if function is None:
+        return []
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return [a for a in arguments if a.arg not in ("self", "cls")]
+
+
+def _parameters(function: ast.FunctionDef | None, docs: Mapping[str, str]) -> Iterator[Parameter]:
+    if function is None:
+        return
+    positional = [*function.args.posonlyargs, *function.args.args]
+    defaults: dict[str, ast.expr] = {}
+    if function.args.defaults:
+        last = positional[-len(function.args.defaults) :]
+        defaults = {a.arg: d for a, d in zip(last, function.args.defaults, strict=True)}
+    keyword_only = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+    defaults |= {a.arg: d for a, d in keyword_only if d is not None}
+    for argument in _arguments(function):
+        default = defaults.get(argument.arg)
+        yield Parameter(
+            name=argument.arg,
+            annotation=_evaluate(argument.annotation) if argument.annotation else Any,
+            default=ast.literal_eval(default) if default is not None else None,
+            required=default is None,
+            doc=docs.get(argument.arg, ""),
+        )
+
+
+def _argument_docs(doc: str) -> dict[str, str]:
+    """The `Args:` section of a Google-style docstring, by argument."""
+    section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)+)", doc, re.MULTILINE)
+    if section is None:
+        return {}
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8,}.*)*)", section.group(1), re.MULTILINE)
+    return {name: re.sub(r"\s+", " ", text) for name, text in entries}
+
+
+_NAMES: Mapping[str, Any] = {
+    **{name: value for name, value in vars(types).items() if name[0].isupper()},
+    **{t.__name__: t for t in (int, float, str, bool, list, tuple, dict)},
+    "Annotated": Annotated,
+    "Literal": Literal,
+    "Any": Any,
+    "Interval": Interval,
+    "None": None,
+}
+
+
+def _evaluate(node: ast.expr) -> Any:
+    """The type that an annotation names, built from known names only; `Any` for every other."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return _NAMES.get(name, Any)
+        case ast.Tuple(elts=items):
+            return tuple(_evaluate(item) for item in items)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _evaluate(left) | _evaluate(right)
+        case ast.Subscript(value=value, slice=inner):
+            base = _evaluate(value)
+            return Any if base is Any else base[_evaluate(inner)]
+        case ast.Call(func=function, args=args, keywords=keywords):
+            base = _evaluate(function)
+            if base is Any:
+                return Any
+            return base(*map(_evaluate, args), **{k.arg: _evaluate(k.value) for k in keywords if k.arg})
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)):
+            return -value
+    return Any

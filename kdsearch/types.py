@@ -1,0 +1,30 @@
+"""Annotations for the options of parts: their valid range, and the range worth searching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Interval
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The domain that the literature suggests for an option: `low` to `high`, on a `log` scale or not.
+
+    It is shown by the tables of parts and in the documentation; a spec is free to search another range.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]
+PositiveInt = Annotated[int, Gt(0)]
+NonNegativeInt = Annotated[int, Ge(0)]
+
+#: The shape of one example as a model receives it: channels, height, width.
+Shape = tuple[int, int, int]
