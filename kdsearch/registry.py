@@ -48,14 +48,16 @@ KINDS: Mapping[str, Kind] = {
     "dataset": _kind("kdsearch.data.sources", ""),
     "loss": _kind(
         "kdsearch.distill.losses",
-        "student_logits teacher_logits labels images indices progress "
-        "student_feature teacher_feature student_shape teacher_shape",
+        "student_logits teacher_logits labels images indices progress examples classes "
+        "student_feature teacher_feature student_shape teacher_shape "
+        "student_features teacher_features student_shapes teacher_shapes "
+        "student_image_gradient teacher_image_gradient",
     ),
     "ensemble": _kind("kdsearch.distill.ensembles", "logits labels members temperature"),
     "optimizer": _kind("kdsearch.distill.optimizers", "params"),
     "schedule": _kind("kdsearch.distill.schedules", "progress"),
     "objective": _kind("kdsearch.measure", "model shape logits labels"),
-    "sampler": _kind("kdsearch.search.samplers", "seed directions startup constraints"),
+    "sampler": _kind("kdsearch.tune.samplers", "seed"),
 }
 
 

@@ -1,0 +1,24 @@
+"""Data: labelled images held whole in memory, split, augmented and cut into batches."""
+
+from __future__ import annotations
+
+from kdsearch.data._load import load
+from kdsearch.data.augment import Augment, Views
+from kdsearch.data.batches import Batch, Batches, evaluation_batches
+from kdsearch.data.images import Dataset, Images
+from kdsearch.data.normalise import normalise, statistics
+from kdsearch.data.split import split_validation
+
+__all__ = [
+    "Augment",
+    "Batch",
+    "Batches",
+    "Dataset",
+    "Images",
+    "Views",
+    "evaluation_batches",
+    "load",
+    "normalise",
+    "split_validation",
+    "statistics",
+]

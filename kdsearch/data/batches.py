@@ -1,0 +1,135 @@
+"""Batches cut from images held whole in memory: the same for everyone who asks for the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kdsearch.data.augment import Augment, Views
+from kdsearch.data.images import Images
+from kdsearch.data.normalise import normalise
+
+#: Images that are never augmented are kept normalised as float32 up to this size.
+FLOAT_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Normalised images (b, C, H, W) float32, labels (b,) int64, and their indices (b,) in the data set."""
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+class Batches:
+    """The training batches of one worker.
+
+    The order of an epoch depends on `seed` and the number of the view alone; the view of an image on these
+    and on its index. Neither depends on the batch size or on how many workers share a batch: what a teacher
+    says of an image in a view can be stored and read by every trial. Workers take contiguous slices of each
+    global batch. Images left over at the end of an epoch are dropped, unless they are its only batch.
+
+    Args:
+        images: Images to learn from.
+        batch_size: Images per global batch, over all workers.
+        augment: The views to draw.
+        mean: Of each channel, (C,), in units of [0, 1]; see `statistics`.
+        std: Standard deviation of each channel, (C,), in the same units.
+        seed: Of the order and the views.
+        rank: Which worker this is.
+        world_size: Number of workers.
+        device: Where the images are kept, augmented and normalised.
+        channels_last: Whether batches are laid out in memory with the channels last.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        *,
+        batch_size: int,
+        augment: Augment,
+        mean: Tensor,
+        std: Tensor,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device | str = "cpu",
+        channels_last: bool = False,
+    ) -> None:
+        self._data = images.to(device)
+        self._batch_size = min(batch_size, len(images))
+        self._augment = augment
+        self._mean, self._std = mean.to(device), std.to(device)
+        self._seed = seed
+        self._part = slice(rank * self._batch_size // world_size, (rank + 1) * self._batch_size // world_size)
+        self._device = torch.device(device)
+        self._channels_last = channels_last
+        self._ready: Tensor | None = None
+        # Not with the channels last, a layout that the selection of a batch does not keep.
+        if not augment and not channels_last and 4 * images.images.numel() <= FLOAT_BYTES:
+            self._ready = self._normalised(self._data.images)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self._data) // self._batch_size
+
+    def epoch(self, view: int) -> Iterator[Batch]:
+        """The batches of an epoch in which every image is seen in its view number `view`."""
+        for chosen, views in self._plan(view):
+            yield Batch(self._seen(chosen, views), self._data.labels.index_select(0, chosen), chosen)
+
+    def _plan(self, view: int) -> list[tuple[Tensor, Views | None]]:
+        """The indices of every batch of an epoch and the views of their images, on the device.
+
+        Drawn on the CPU in one go, and copied in one go, so that no batch waits for a GPU.
+        """
+        order = torch.randperm(len(self._data), generator=self._generator("order", view))
+        mine = order[: len(self) * self._batch_size].view(len(self), -1)[:, self._part]
+        indices = _moved(mine.contiguous(), self._device).unbind()
+        if not self._augment:
+            return [(chosen, None) for chosen in indices]
+        drawn = self._augment.draw(len(self._data), self._data.shape, self._generator("views", view))
+        offsets = _moved(drawn.offsets[mine], self._device).unbind()
+        flips = _moved(drawn.flips[mine], self._device).unbind()
+        centres = _moved(drawn.centres[mine], self._device).unbind()
+        return list(zip(indices, map(Views, offsets, flips, centres), strict=True))
+
+    def _generator(self, purpose: str, view: int) -> torch.Generator:
+        digest = hashlib.blake2b(f"{purpose} {self._seed} {view}".encode(), digest_size=8).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+
+    def _seen(self, chosen: Tensor, views: Views | None) -> Tensor:
+        if self._ready is not None:
+            return self._ready.index_select(0, chosen)
+        images = self._data.images.index_select(0, chosen)
+        return self._normalised(images if views is None else self._augment.apply(images, views))
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return normalise(images, self._mean, self._std, channels_last=self._channels_last)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`; to a GPU from pinned memory, so that the CPU goes on meanwhile."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def evaluation_batches(
+    images: Images,
+    mean: Tensor,
+    std: Tensor,
+    *,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
+    channels_last: bool = False,
+) -> Iterator[Batch]:
+    """Every image once, in order and as it is; the last batch may be smaller."""
+    mean, std = mean.to(device), std.to(device)
+    for start in range(0, len(images), batch_size):
+        part = images[start : start + batch_size].to(device)
+        indices = torch.arange(start, start + len(part), device=device)
+        yield Batch(normalise(part.images, mean, std, channels_last=channels_last), part.labels, indices)

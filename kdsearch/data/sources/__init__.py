@@ -1,0 +1,1 @@
+"""Where images come from. A new source is one new module here: a function under `@register("dataset")`."""

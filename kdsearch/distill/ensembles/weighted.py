@@ -1,0 +1,21 @@
+"""Fixed or searched weights."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from kdsearch.registry import register
+from kdsearch.types import NonNegative
+
+
+@register("ensemble", paper="You et al. (2017)")
+def weighted(logits: Tensor, members: tuple[str, ...], *, weights: dict[str, NonNegative] | None = None) -> Tensor:
+    """A constant weight (K, 1) for each teacher, of those with logits (K, B, C).
+
+    Args:
+        weights: By teacher, brought to add up to one over the members; a teacher not named has 0. Search
+            them evenly over the simplex with `{simplex: all}`.
+    """
+    given = weights or dict.fromkeys(members, 1.0)
+    chosen = logits.new_tensor([given.get(member, 0.0) for member in members])[:, None]
+    return chosen / chosen.sum().clamp_min(1e-12)

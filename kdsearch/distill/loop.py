@@ -1,0 +1,119 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from kdsearch.data import Batches
+from kdsearch.distill.objective import Objective
+from kdsearch.distill.teachers import Teachers
+from kdsearch.errors import KdsearchError
+from kdsearch.registry import find
+from kdsearch.spec import Optim
+
+#: Called after each epoch with its metrics; training ends there when it returns False.
+Report = Callable[[dict[str, float]], bool]
+
+
+class TrainingError(KdsearchError):
+    """Training went wrong in a way that the recipe is to blame for."""
+
+
+def distill(
+    objective: Objective,
+    teachers: Teachers,
+    batches: Batches,
+    optim: Optim,
+    *,
+    evaluate: Callable[[], dict[str, float]],
+    report: Report,
+    data_parallel: bool = False,
+) -> dict[str, float]:
+    """Train the student of `objective` in place.
+
+    Args:
+        objective: The student and its losses, on the device of the batches.
+        teachers: Shown to the losses.
+        batches: The training images, in the same order and views for every recipe.
+        optim: Optimiser, schedule and epochs.
+        evaluate: Scores the student as it is; called after each epoch.
+        report: Told after each epoch; see `Report`.
+        data_parallel: Average gradients over the process group's workers.
+
+    Returns:
+        The metrics of the last epoch.
+
+    Raises:
+        TrainingError: When the loss is no longer a finite number.
+    """
+    device = next(objective.parameters()).device
+    trained: nn.Module = objective
+    if data_parallel:
+        trained = DistributedDataParallel(objective, device_ids=[device.index] if device.type == "cuda" else None)
+    optimizer = find("optimizer", optim.part).load()(
+        [p for p in objective.parameters() if p.requires_grad], **optim.options
+    )
+    rate = _rate(optim, steps=optim.epochs * math.ceil(len(batches) / optim.accumulate))
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=optim.precision == "bf16")
+    done, metrics = 0, dict[str, float]()
+    for epoch in range(optim.epochs):
+        started = time.perf_counter()
+        objective.train()
+        sums = torch.zeros(1 + len(objective.labels), device=device)
+        for index, batch in enumerate(batches.epoch(epoch)):
+            last = (index + 1) % optim.accumulate == 0 or index + 1 == len(batches)
+            with _without_sync(trained, last):
+                with autocast:
+                    total, terms = trained(batch, teachers(batch))
+                (total / optim.accumulate).backward()
+            sums[0] += total.detach()
+            sums[1:] += terms
+            if last:
+                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                    group["lr"] = peak * rate(done)
+                if optim.clip:
+                    nn.utils.clip_grad_norm_(objective.parameters(), optim.clip)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                done += 1
+        metrics = _means(sums, len(batches), objective.labels)
+        metrics |= {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
+        if not math.isfinite(metrics["loss"]):
+            raise TrainingError(f"the loss became {metrics['loss']} in epoch {epoch + 1}")
+        metrics |= evaluate()
+        metrics["seconds"] = time.perf_counter() - started
+        if not report(metrics):
+            break
+    return metrics
+
+
+def _rate(optim: Optim, steps: int) -> Callable[[int], float]:
+    """The factor on the peak learning rate at each step: linear warm-up times the schedule."""
+    schedule, options = find("schedule", optim.schedule.part).load(), optim.schedule.options
+    warmup = optim.warmup * steps
+
+    def factor(done: int) -> float:
+        rise = min(1.0, (done + 1) / warmup) if warmup else 1.0
+        return float(rise * schedule(done / steps, **options))
+
+    return factor
+
+
+def _without_sync(module: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """Gradients need to be averaged only once for all batches of a step."""
+    if isinstance(module, DistributedDataParallel) and not last:
+        return module.no_sync()
+    return nullcontext()
+
+
+def _means(sums: torch.Tensor, batches: int, labels: Sequence[str]) -> dict[str, float]:
+    total, *terms = (sums / batches).tolist()
+    return {"loss": total} | {f"loss/{label}": term for label, term in zip(labels, terms, strict=True)}

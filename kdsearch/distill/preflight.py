@@ -1,0 +1,89 @@
+"""Everything that can be wrong with a search and needs the data and the models to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdsearch import models
+from kdsearch.distill.layers import Layer
+from kdsearch.distill.matching import layers_of, match_layers
+from kdsearch.distill.resident import load_dataset
+from kdsearch.errors import InputError, Problem
+from kdsearch.space import corners
+from kdsearch.spec import Match, Spec, located
+from kdsearch.types import Shape
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a spec's data set looks like."""
+
+    shape: Shape
+    classes: tuple[str, ...]
+
+    def layers(self, model: Mapping[str, Any]) -> tuple[list[Layer], list[Layer]]:
+        """The hintable layers of a model on this data, and all its layers."""
+        return layers_of(model, self.shape, len(self.classes))
+
+
+def preflight(spec: Spec, file: str | None = None) -> Facts:
+    """Load the data, and build every teacher and every extreme student on it.
+
+    Raises:
+        SpecError: With all that does not fit.
+    """
+    try:
+        dataset = load_dataset(spec.data)
+    except InputError as error:
+        raise located([Problem(("data",), str(error))], file) from None
+    facts = Facts(dataset.shape, dataset.classes)
+    if problems := [*_teachers(spec, facts), *_students(spec, facts)]:
+        raise located(problems, file)
+    if problems := list(_matches(spec, facts)):
+        raise located(problems, file)
+    return facts
+
+
+def _teachers(spec: Spec, facts: Facts) -> Iterator[Problem]:
+    tree = spec.tree()["teachers"]
+    for name, teacher in spec.teachers.items():
+        try:
+            models.check_model(tree[name]["model"], facts.shape, len(facts.classes))
+            if teacher.weights is not None:
+                model = models.build(tree[name]["model"], facts.shape, len(facts.classes))
+                models.load_weights(model, Path(teacher.weights))
+        except InputError as error:
+            key = ("teachers", name, "weights" if teacher.weights else "model")
+            yield Problem(key, f"{error} (the data has {len(facts.classes)} classes)")
+
+
+def _students(spec: Spec, facts: Facts) -> Iterator[Problem]:
+    for student in corners(spec.tree()["student"]):
+        try:
+            models.check_model(student, facts.shape, len(facts.classes))
+        except InputError as error:
+            yield Problem(("student",), f"{error}; options {_options(student)}")
+
+
+def _matches(spec: Spec, facts: Facts) -> Iterator[Problem]:
+    for label, loss in spec.distill.losses.items():
+        if not isinstance(loss.layers, Match):
+            continue
+        for student in corners(spec.tree()["student"]):
+            config = {
+                **spec.tree(),
+                "student": student,
+                "distill": {"losses": {label: {"match": spec.tree()["distill"]["losses"][label]["match"]}}},
+            }
+            try:
+                match_layers(config, facts.layers)
+            except InputError as error:
+                yield Problem(("distill", "losses", label, "match"), str(error).partition(": ")[2])
+                break
+
+
+def _options(model: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in model.items() if key != "name") or "none"

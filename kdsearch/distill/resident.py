@@ -1,0 +1,89 @@
+"""What stays in memory from one trial to the next: the split data, and the trained teachers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch import data, models
+from kdsearch.data import Dataset, Images
+from kdsearch.distill.teachers import TeacherStore, teacher_key
+from kdsearch.errors import KdsearchError
+from kdsearch.space import digest
+from kdsearch.spec import Data, Spec
+from kdsearch.types import Shape
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set split for a search: `train` to learn from, `validation` to score trials on, `test` for the end.
+
+    `mean` and `std` (C,) are those of `train`, in units of [0, 1].
+    """
+
+    train: Images
+    validation: Images
+    test: Images | None
+    mean: Tensor
+    std: Tensor
+    classes: tuple[str, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, height, width."""
+        return self.train.shape
+
+
+def load_dataset(config: Data) -> Dataset:
+    """The data set that a spec names, whole."""
+    return data.load({"source": config.part, **config.options})
+
+
+def split(dataset: Dataset, validation: float, seed: int) -> Splits:
+    """Hold out a share of the training images, the same for the same seed."""
+    train, held_out = data.split_validation(dataset.train, validation, seed)
+    return Splits(train, held_out, dataset.test, *data.statistics(train), dataset.classes)
+
+
+class Resident:
+    """Data and teachers, loaded when first asked for and kept on one device."""
+
+    def __init__(self, store: TeacherStore, device: torch.device) -> None:
+        self.store = store
+        self.device = device
+        self._splits: dict[str, Splits] = {}
+        self._teachers: dict[str, nn.Module] = {}
+
+    def splits(self, spec: Spec) -> Splits:
+        """The split data of a config."""
+        key = digest({"data": spec.tree()["data"], "seed": spec.search.seed})
+        if key not in self._splits:
+            self._splits.clear()
+            self._splits[key] = split(load_dataset(spec.data), spec.data.validation, spec.search.seed)
+        return self._splits[key]
+
+    def teacher(self, spec: Spec, name: str) -> nn.Module:
+        """A trained teacher of a config, frozen and in eval mode.
+
+        Raises:
+            KdsearchError: When it has not been trained yet.
+        """
+        key = teacher_key(spec, name)
+        if key not in self._teachers:
+            record = self.store.record(key)
+            if record is None:
+                raise KdsearchError(f"the teacher '{name}' is not in {self.store.folder}: train it first")
+            splits = self.splits(spec)
+            model = models.build(_plain(spec, name), splits.shape, len(splits.classes))
+            models.load_weights(model, self.store.path(record))
+            self._teachers[key] = model.to(self.device).eval().requires_grad_(False)
+        return self._teachers[key]
+
+
+def _plain(spec: Spec, name: str) -> Mapping[str, Any]:
+    model: Mapping[str, Any] = spec.tree()["teachers"][name]["model"]
+    return model

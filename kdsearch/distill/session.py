@@ -1,0 +1,106 @@
+"""A process that runs one config after another: students, teachers, and the last measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from kdsearch import models
+from kdsearch.distill.evaluate import predict
+from kdsearch.distill.loop import Report
+from kdsearch.distill.resident import Resident
+from kdsearch.distill.run import Worker, measured_names, run
+from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
+from kdsearch.measure import Timings, device_name, measure_architecture, measure_predictions, time_forward
+from kdsearch.spec import Spec
+
+#: The file of a student's weights in its trial's folder.
+WEIGHTS = "student.safetensors"
+
+
+class Session:
+    """Runs configs on one device, keeping data and teachers in memory between them."""
+
+    def __init__(self, storage: Path, worker: Worker) -> None:
+        """
+        Args:
+            storage: The folder that holds teachers and timings.
+            worker: Where configs run.
+        """
+        self.store = TeacherStore(storage / "teachers")
+        self.timings = Timings(storage / "timings")
+        self.worker = worker
+        self.resident = Resident(self.store, worker.device)
+
+    def trial(self, config: Spec, folder: Path, report: Report) -> dict[str, float]:
+        """Distill the student of a config, keep its weights in `folder`, and return its metrics."""
+        student, metrics = run(config, self.resident, self.worker, report=report, timings=self.timings)
+        if self.worker.rank == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            models.save_weights(student, folder / WEIGHTS)
+        return metrics
+
+    def teacher(self, spec: Spec, name: str, report: Report) -> dict[str, Any]:
+        """The record of a teacher of `spec`: trained, or loaded from its checkpoint, unless it is there."""
+        key = teacher_key(spec, name)
+        if (record := self.store.record(key)) is not None:
+            return record
+        given = spec.teachers[name].weights
+        config = teacher_config(spec, name)
+        if given is None:
+            model, _ = run(
+                config, self.resident, self.worker, report=report, weights_seed=copy_number(spec, name)
+            )
+        else:
+            model = self._student(config, Path(given))
+        record = {"key": key, "name": name, "model": config.tree()["student"], "metrics": self._score(model, config)}
+        if self.worker.rank == 0:
+            self.store.folder.mkdir(parents=True, exist_ok=True)
+            if given is None:
+                models.save_weights(model, self.store.weights(key))
+            weights = self.store.weights(key).name if given is None else str(Path(given).absolute())
+            self.store.write(key, record | {"weights": weights})
+        return record
+
+    def finish(self, config: Spec, weights: Path) -> dict[str, Any]:
+        """The figures that are taken once, at the end: the test split's, and latency with nothing beside it."""
+        student = self._student(config, weights)
+        splits, device = self.resident.splits(config), self.worker.device
+        latency = time_forward(student, splits.shape)
+        final: dict[str, Any] = {"latency_ms": latency.median_ms, "latency_iqr_ms": latency.iqr_ms}
+        if splits.test is not None:
+            logits, labels = predict(student, splits.test, splits.mean, splits.std, device=device)
+            scores = measure_predictions(logits, labels, measured_names(config))
+            final |= {f"test_{name}": value for name, value in scores.items()}
+        return final | {"device": device_name(device)}
+
+    def _student(self, config: Spec, weights: Path) -> nn.Module:
+        splits = self.resident.splits(config)
+        model = models.build(config.tree()["student"], splits.shape, len(splits.classes))
+        models.load_weights(model, weights)
+        return model.to(self.worker.device).eval()
+
+    def _score(self, model: nn.Module, config: Spec) -> dict[str, float]:
+        splits, device = self.resident.splits(config), self.worker.device
+        names = ["accuracy", "parameters", "macs", "size_mb"]
+        scores = measure_architecture(model, splits.shape, names)
+        logits, labels = predict(model, splits.validation, splits.mean, splits.std, device=device)
+        scores |= measure_predictions(logits, labels, names)
+        if splits.test is not None:
+            logits, labels = predict(model, splits.test, splits.mean, splits.std, device=device)
+            scores["test_accuracy"] = measure_predictions(logits, labels, names)["accuracy"]
+        return scores
+
+
+def local_worker(spec: Spec) -> Worker:
+    """This process as a worker: the first GPU where the spec asks for one, otherwise the CPU."""
+    gpu = spec.compute.gpus_per_worker > 0 and torch.cuda.is_available()
+    return Worker(torch.device("cuda", 0) if gpu else torch.device("cpu"), threads=threads(spec))
+
+
+def threads(spec: Spec) -> int:
+    """Threads of a worker: one a CPU."""
+    return max(1, int(spec.compute.cpus_per_worker))

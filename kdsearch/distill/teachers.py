@@ -1,0 +1,152 @@
+"""Teachers: what determines one, where its weights are kept, and what it shows a student."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.data import Batch
+from kdsearch.distill.layers import Taps
+from kdsearch.errors import InputError
+from kdsearch.space import digest
+from kdsearch.spec import Spec, load_spec
+
+
+def teacher_config(spec: Spec, name: str) -> Spec:
+    """The config that trains one of the spec's teachers: its model, from labels alone."""
+    teacher = spec.tree()["teachers"][name]
+    tree = spec.tree()
+    return load_spec(
+        {
+            "name": name,
+            "data": tree["data"],
+            "student": teacher["model"],
+            "optim": teacher["optim"],
+            "search": {"seed": spec.search.seed},
+            "compute": tree["compute"],
+        }
+    )
+
+
+def copy_number(spec: Spec, name: str) -> int:
+    """How many teachers of the same definition stand before this one: it sets their initial weights apart."""
+    teachers = spec.tree()["teachers"]
+    return [other for other in teachers if teachers[other] == teachers[name]].index(name)
+
+
+def teacher_key(spec: Spec, name: str) -> str:
+    """Twelve hex digits of all that determines a teacher's weights.
+
+    Raises:
+        InputError: When it names a checkpoint that can't be read.
+    """
+    teacher = spec.teachers[name]
+    tree = spec.tree()
+    content = {"data": tree["data"], "model": tree["teachers"][name]["model"], "seed": spec.search.seed}
+    if teacher.weights is None:
+        return digest(content | {"optim": tree["teachers"][name]["optim"], "copy": copy_number(spec, name)})
+    try:
+        weights = hashlib.sha256(Path(teacher.weights).read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"teachers.{name}.weights: {teacher.weights}: {error.strerror}") from None
+    return digest(content | {"weights": weights})
+
+
+@dataclass(frozen=True)
+class TeacherStore:
+    """The folder of trained teachers: weights and a record of what they scored, by key."""
+
+    folder: Path
+
+    def weights(self, key: str) -> Path:
+        """Where a teacher's weights are kept."""
+        return self.folder / f"{key}.safetensors"
+
+    def record(self, key: str) -> dict[str, Any] | None:
+        """What is known of a finished teacher; None before it is there."""
+        path = self.folder / f"{key}.json"
+        try:
+            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return record if self.path(record).exists() else None
+
+    def path(self, record: Mapping[str, Any]) -> Path:
+        """The weights that a record speaks of: a file in this folder, or the user's own checkpoint."""
+        return self.folder / str(record["weights"])
+
+    def write(self, key: str, record: Mapping[str, Any]) -> None:
+        """Note that a teacher is finished. Its weights must lie there already."""
+        path = self.folder / f"{key}.json"
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps(record, indent=2), encoding="utf-8")
+        part.replace(path)
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Held by whoever trains the teacher; the system frees it when that process dies."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / f"{key}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the teachers show for one batch.
+
+    `logits` (K, B, C) of the members, `weights` (K, B) or (K, 1), and the features of hinted layers by
+    (teacher, layer).
+    """
+
+    logits: Tensor | None
+    weights: Tensor | None
+    features: Mapping[tuple[str, str], Tensor]
+
+
+class Teachers:
+    """Frozen teachers, run once a batch for everything that the losses ask of them."""
+
+    def __init__(
+        self,
+        models: Mapping[str, nn.Module],
+        members: tuple[str, ...],
+        combine: Callable[..., Tensor],
+        hinted: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """
+        Args:
+            models: All teachers in use, frozen and in eval mode.
+            members: Those whose logits are used.
+            combine: From `logits`, `labels` and `members` to the weights of the members.
+            hinted: The paths of the layers whose features are used, by teacher.
+        """
+        self.models = models
+        self.members = members
+        self.combine = combine
+        self.taps = {name: Taps(models[name], paths) for name, paths in hinted.items()}
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Shown:
+        """What the teachers show for one batch, without gradients."""
+        outputs = {name: model(batch.images) for name, model in self.models.items()}
+        features = {(name, path): f for name, taps in self.taps.items() for path, f in taps.take().items()}
+        if not self.members:
+            return Shown(None, None, features)
+        logits = torch.stack([outputs[name] for name in self.members])
+        return Shown(logits, self.combine(logits=logits, labels=batch.labels, members=self.members), features)
+
+    def close(self) -> None:
+        """Remove the hooks from the models."""
+        for taps in self.taps.values():
+            taps.close()

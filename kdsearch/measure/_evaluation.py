@@ -1,0 +1,36 @@
+"""Running a model as it would ship, and leaving it as it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.types import Shape
+
+
+@contextmanager
+def evaluation(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every module's own mode is put back after."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def image_for(model: nn.Module, shape: Shape, *, seed: int = 0) -> Tensor:
+    """One random image [1, C, H, W], standard normal, on the device and of the dtype of `model`.
+
+    The global random state is left alone.
+    """
+    tensors = chain(model.parameters(), model.buffers())
+    like = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
+    image = torch.randn((1, *shape), generator=torch.Generator().manual_seed(seed))
+    return image.to(device=like.device, dtype=like.dtype)

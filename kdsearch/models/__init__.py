@@ -1,0 +1,11 @@
+"""Models: networks that map float images (B, C, H, W) to logits (B, classes), by name.
+
+A new family is one new module here with one function or class under `@register("model")`, which takes
+`(shape, classes)` and keyword-only options. Its last linear layer is called `classifier`.
+"""
+
+from kdsearch.models._build import build
+from kdsearch.models._check import check_model
+from kdsearch.models.checkpoint import load_weights, save_weights
+
+__all__ = ["build", "check_model", "load_weights", "save_weights"]

@@ -1,0 +1,22 @@
+"""The space that a spec spans: its dimensions, configs drawn from it, and their canonical form."""
+
+from kdsearch.space.canonical import canonical, digest, fingerprint
+from kdsearch.space.corners import corners
+from kdsearch.space.dimensions import Dimension, dimensions
+from kdsearch.space.recipe import config_yaml, describe, describe_model
+from kdsearch.space.sample import RandomTrial, Suggest, sample
+
+__all__ = [
+    "Dimension",
+    "RandomTrial",
+    "Suggest",
+    "canonical",
+    "config_yaml",
+    "corners",
+    "describe",
+    "describe_model",
+    "digest",
+    "dimensions",
+    "fingerprint",
+    "sample",
+]

@@ -1,0 +1,47 @@
+"""A config in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kdsearch.spec import Spec, dump_yaml
+
+
+def describe(config: Mapping[str, Any]) -> str:
+    """One line: the student, whom it learns from, and on which losses."""
+    use, losses = config["distill"]["teachers"], config["distill"]["losses"]
+    terms = " + ".join(_term(label, loss) for label, loss in losses.items()) or "nothing"
+    combine = f" ({use['combine']['name']})" if len(use["members"]) > 1 else ""
+    teachers = f" ← {'+'.join(use['members'])}{combine}" if use["members"] else ""
+    return f"{describe_model(config['student'])}{teachers} · {terms}"
+
+
+def describe_model(model: Mapping[str, Any]) -> str:
+    """The name of a model and its options: `convnet(width=8, depth=2)`."""
+    options = ", ".join(f"{key}={_short(value)}" for key, value in model.items() if key != "name" and value)
+    return f"{model['name']}({options})" if options else str(model["name"])
+
+
+def _term(label: str, loss: Mapping[str, Any]) -> str:
+    details = []
+    if "temperature" in loss:
+        details.append(f"T {_short(loss['temperature'])}")
+    if match := loss.get("match"):
+        pairs = ", ".join(f"{_short(student)}→{_short(teacher)}" for student, teacher in match["pairs"])
+        details.append(f"{match['teacher']}: {pairs}")
+    return f"{_short(loss['weight'])} {label}" + (f" ({', '.join(details)})" if details else "")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return "-".join(map(_short, value))
+    return str(value)
+
+
+def config_yaml(config: Mapping[str, Any]) -> str:
+    """The YAML text of a config, that `kdsearch train` runs as it is."""
+    known = [key for key in Spec.model_fields if key in config]
+    return dump_yaml({key: config[key] for key in known})

@@ -1,0 +1,160 @@
+"""Drawing a config from a spec, by asking a trial for one value after the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from kdsearch.spec import Choice, Float, Int, Matching, Simplex, Spec, Subset, has_domain
+
+#: A teacher whose number falls on 0 would have an infinite share.
+_SMALLEST = 1e-6
+
+
+class Suggest(Protocol):
+    """The part of Optuna's trial that a space asks."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float: ...
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+
+
+def sample(spec: Spec, trial: Suggest) -> dict[str, Any]:
+    """A config: the spec's tree with every domain replaced by a value that `trial` suggested.
+
+    What a value makes irrelevant is not asked for: the options of a choice that was not taken, the
+    parameters of a loss of weight 0, of losses that need a teacher when there is none, and how teachers are
+    combined when there are not several.
+    """
+    tree = spec.tree()
+    draw = _Draw(trial, tuple(spec.teachers))
+    tree["student"] = draw.value("student", tree["student"])
+    distill, use = tree["distill"], tree["distill"]["teachers"]
+    use["members"] = draw.members = draw.value("distill.teachers.members", use["members"])
+    distill["losses"] = {
+        label: draw.loss(f"distill.losses.{label}", loss) for label, loss in distill["losses"].items()
+    }
+    several = len(draw.members) > 1
+    use["combine"] = draw.value("distill.teachers.combine", use["combine"]) if several else {"name": "mean"}
+    tree["optim"] = draw.value("optim", tree["optim"])
+    return tree
+
+
+class _Draw:
+    def __init__(self, trial: Suggest, teachers: tuple[str, ...]) -> None:
+        self.trial = trial
+        self.teachers = teachers
+        self.members: list[str] = list(teachers)
+
+    def loss(self, path: str, loss: Mapping[str, Any]) -> dict[str, Any]:
+        weight = self.value(f"{path}.weight", loss["weight"])
+        match = loss.get("match")
+        if weight == 0 or (isinstance(match, Matching) and not self.members):
+            return {"name": loss["name"], "weight": 0.0}
+        return {
+            key: weight if key == "weight" else self.value(f"{path}.{key}", inner) for key, inner in loss.items()
+        }
+
+    def value(self, path: str, value: Any) -> Any:
+        match value:
+            case Float(low, high, log, step):
+                return self.trial.suggest_float(path, low, high, log=log, step=step)
+            case Int(low, high, log, step):
+                return self.trial.suggest_int(path, low, high, log=log, step=step)
+            case Choice(options):
+                label = self.trial.suggest_categorical(path, value.labels)
+                option = options[value.labels.index(label)]
+                return self.value(f"{path}.{label}" if has_domain(option) else path, option)
+            case Subset():
+                return self.subset(path, value)
+            case Simplex(items):
+                return self.simplex(path, items or tuple(self.members))
+            case Matching():
+                return self.matching(path, value)
+            case Mapping():
+                return {key: self.value(f"{path}.{key}", inner) for key, inner in value.items()}
+            case list():
+                return [self.value(f"{path}.{index}", inner) for index, inner in enumerate(value)]
+        return value
+
+    def subset(self, path: str, domain: Subset) -> list[str]:
+        """One yes or no an item, left out where the bounds on the size leave no choice."""
+        items = domain.items or self.teachers
+        most = len(items) if domain.max is None else domain.max
+        chosen: list[str] = []
+        for left, item in zip(range(len(items), 0, -1), items, strict=True):
+            forced = domain.min - len(chosen) >= left
+            free = len(chosen) < most
+            if forced or (free and self.trial.suggest_categorical(f"{path}.{item}", (True, False))):
+                chosen.append(item)
+        return chosen
+
+    def simplex(self, path: str, items: tuple[str, ...]) -> dict[str, float]:
+        """Normalised exponentials of uniform numbers: even over the simplex (Dirichlet with all ones)."""
+        parts = {
+            item: -math.log(max(self.trial.suggest_float(f"{path}.{item}", 0.0, 1.0), _SMALLEST)) for item in items
+        }
+        total = sum(parts.values()) or 1.0
+        return {item: part / total for item, part in parts.items()}
+
+    def matching(self, path: str, domain: Matching) -> dict[str, Any]:
+        """How many pairs, then the depth of each end; both sides are sorted, so that no pairs cross.
+
+        Neighbouring numbers are neighbouring layers, which is what a sampler needs to learn from them. The
+        teacher named is one of all, so that its meaning is the same in every trial; when it is not a member
+        the next that is takes its place.
+        """
+        if len(self.members) == 1 or not self.members:
+            teacher = self.members[0] if self.members else self.teachers[0]
+        else:
+            named = self.trial.suggest_categorical(f"{path}.teacher", self.teachers)
+            start = self.teachers.index(named)
+            turned = (*self.teachers[start:], *self.teachers[:start])
+            teacher = next(name for name in turned if name in self.members)
+        count = domain.max_pairs
+        if domain.min_pairs < domain.max_pairs:
+            count = self.trial.suggest_int(f"{path}.pairs", domain.min_pairs, domain.max_pairs)
+        sides = [
+            sorted(self.trial.suggest_float(f"{path}.{side}{i + 1}", 0.0, 1.0) for i in range(count))
+            for side in ("student", "teacher")
+        ]
+        return {"teacher": teacher, "pairs": [list(pair) for pair in zip(*sides, strict=True)]}
+
+
+class RandomTrial:
+    """A `Suggest` that draws evenly and by itself, to show what a space holds. Records what it was asked."""
+
+    def __init__(self, seed: int) -> None:
+        import random
+
+        self._random = random.Random(seed)
+        self.params: dict[str, Any] = {}
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        if step:
+            value = low + step * self._random.randint(0, int((high - low) / step + 1e-9))
+        elif log:
+            value = math.exp(self._random.uniform(math.log(low), math.log(high)))
+        else:
+            value = self._random.uniform(low, high)
+        self.params[name] = value
+        return value
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        if log:
+            value = min(high, int(math.exp(self._random.uniform(math.log(low), math.log(high + 1)))))
+        else:
+            value = low + step * self._random.randint(0, (high - low) // step)
+        self.params[name] = value
+        return value
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.params[name] = self._random.choice(list(choices))
+        return self.params[name]

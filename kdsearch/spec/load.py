@@ -1,0 +1,140 @@
+"""From a file or a mapping to a valid `Spec`, or to every problem with file, line and key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kdsearch.constraints import parse_constraints
+from kdsearch.errors import InputError, Problem, SpecError, nearest
+from kdsearch.registry import find, parts
+from kdsearch.spec.domains import Choice, Subset
+from kdsearch.spec.problems import Place, readable
+from kdsearch.spec.schema import Match, Spec
+from kdsearch.spec.yaml import parse_yaml, read_yaml
+
+
+def load_spec(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Spec:
+    """The spec in a YAML file or a mapping.
+
+    Args:
+        source: A path, or the content itself.
+        overrides: `key.of.the.spec=value` each, the value in YAML.
+
+    Raises:
+        SpecError: When it does not hold; it lists all problems.
+        InputError: When the file can't be read.
+    """
+    if isinstance(source, Mapping):
+        file, (tree, lines) = None, (source, dict[Place, int]())
+    else:
+        file = str(source)
+        tree, lines = read_yaml(Path(source))  # type: ignore[assignment]
+    tree = apply_overrides(tree, overrides)
+    try:
+        spec = Spec.model_validate(tree)
+        problems = list(_cross_check(spec))
+    except ValidationError as error:
+        problems = [
+            Problem(tuple(e["loc"]), readable(e["type"], e["msg"], e["input"]))
+            for e in error.errors(include_url=False, include_context=False)
+        ]
+    if problems:
+        raise _with_lines(problems, lines, file)
+    return spec
+
+
+def located(problems: Sequence[Problem], file: str | None) -> SpecError:
+    """The error for problems that were found later, with the lines of the file that the spec came from."""
+    return _with_lines(problems, read_yaml(Path(file))[1] if file else {}, file)
+
+
+def _with_lines(problems: Sequence[Problem], lines: Mapping[Place, int], file: str | None) -> SpecError:
+    return SpecError([Problem(p.key, p.message, _line(p.key, lines)) for p in problems], file)
+
+
+def apply_overrides(tree: Any, overrides: Sequence[str]) -> Any:
+    """`tree` with each `key.path=value` set, mappings made as needed. The tree itself is left as it is."""
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals or not all(path.split(".")):
+            raise InputError(f"--set {override}: expected key.of.the.spec=value")
+        try:
+            value, _ = parse_yaml(text)
+        except SpecError as error:
+            raise InputError(f"--set {override}: the value is {error.problems[0].message}") from None
+        tree = _set(tree, path.split("."), value, override)
+    return tree
+
+
+def _set(tree: Any, keys: Sequence[str], value: Any, override: str) -> Any:
+    if not keys:
+        return value
+    key, rest = keys[0], keys[1:]
+    if isinstance(tree, list):
+        if not key.isdigit() or int(key) >= len(tree):
+            raise InputError(f"--set {override}: '{key}' is no index of a list of {len(tree)}")
+        return [_set(inner, rest, value, override) if i == int(key) else inner for i, inner in enumerate(tree)]
+    if tree is not None and not isinstance(tree, Mapping):
+        tree = {"name": tree} if isinstance(tree, str) else {}
+    inner = (tree or {}).get(key)
+    return {**(tree or {}), key: _set(inner, rest, value, override)}
+
+
+def _line(key: Place, lines: Mapping[Place, int]) -> int | None:
+    """The line of the key, or of the nearest key above it."""
+    for length in range(len(key), 0, -1):
+        if key[:length] in lines:
+            return lines[key[:length]]
+    return None
+
+
+def _cross_check(spec: Spec) -> Iterator[Problem]:
+    yield from _check_teachers(spec)
+    for name in spec.objectives:
+        try:
+            find("objective", name)
+        except InputError as error:
+            yield Problem(("objectives", name), str(error))
+    known = {*parts("objective"), *(name.split(":")[-1] for name in spec.objectives)}
+    for index, text in enumerate(spec.constraints):
+        try:
+            parse_constraints(text, known)
+        except InputError as error:
+            yield Problem(("constraints", index), str(error))
+    if spec.data.batch_size % spec.compute.workers:
+        message = f"{spec.data.batch_size} images do not divide among {spec.compute.workers} workers"
+        yield Problem(("data", "batch_size"), message)
+
+
+def _check_teachers(spec: Spec) -> Iterator[Problem]:
+    use = spec.distill.teachers.members
+    members: Any = use
+    where: Place = ("distill", "teachers", "members")
+    if isinstance(members, Subset):
+        items = members.items or tuple(spec.teachers)
+        least = members.min
+        named, where = list(items), (*where, "subset")
+        if least > len(items):
+            yield Problem(where, f"no subset of {len(items)} teachers has at least {least} members")
+    elif isinstance(members, Choice):
+        named = [name for option in members.options for name in option]
+    else:
+        named = list(members)
+    for name in named:
+        if name not in spec.teachers:
+            yield Problem(where, f"unknown teacher '{name}'{nearest(name, spec.teachers)}")
+    for label, loss in spec.distill.losses.items():
+        needs = find("loss", loss.part).needs
+        wants = any(need.startswith("teacher_") for need in needs)
+        if wants and not spec.teachers:
+            yield Problem(("distill", "losses", label), "this loss needs a teacher, and the spec names none")
+        elif wants and isinstance(members, list) and not members and loss.layers is None:
+            yield Problem(where, f"the loss '{label}' needs a teacher: name one, or {{subset: all}}")
+        if isinstance(loss.layers, Match) and loss.layers.teacher not in spec.teachers:
+            name = loss.layers.teacher
+            key = ("distill", "losses", label, "match", "teacher")
+            yield Problem(key, f"unknown teacher '{name}'{nearest(name, spec.teachers)}")

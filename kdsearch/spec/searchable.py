@@ -1,0 +1,170 @@
+"""Fields whose value may be a domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
+
+from kdsearch.errors import nearest
+from kdsearch.spec.domains import KEYS, Choice, Domain, Float, Int, Matching, Simplex, Subset, domain_key
+from kdsearch.spec.problems import Place, problem, problems, readable
+
+JsonSchema = dict[str, Any]
+
+
+class Searchable:
+    """Marks a field whose value may be a domain. Both ends of a range, and every option, must be valid values."""
+
+    def __init__(self, *domains: str) -> None:
+        self.domains = domains or ("float", "int", "choice", "simplex")
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        return {"anyOf": [handler(schema), *(_JSON_SCHEMAS[name] for name in self.domains)]}
+
+    def _validate(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        if isinstance(value, Domain):
+            return value
+        key = domain_key(value)
+        if key is None:
+            return handler(value)
+        if key not in self.domains:
+            raise problem(f"a '{key}' domain cannot stand here; expected one of: {', '.join(self.domains)}")
+        extra = set(value) - {key} - KEYS[key]
+        if extra:
+            name = sorted(map(str, extra))[0]
+            raise problems([((name,), f"unknown key '{name}'{nearest(name, {key, *KEYS[key]})}", value[name])])
+        return _PARSERS[key](value, handler)
+
+
+def _parse_range(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Domain:
+    key = "float" if "float" in value else "int"
+    bounds, number = value[key], (int, float) if key == "float" else (int,)
+    whole = "numbers" if key == "float" else "whole numbers"
+    if not (isinstance(bounds, list | tuple) and len(bounds) == 2 and all(_is(b, number) for b in bounds)):
+        raise problems([((key,), f"expected two {whole} [low, high], got {bounds!r}", bounds)])
+    low, high = bounds
+    log, step = value.get("log", False), value.get("step")
+    if not isinstance(log, bool):
+        raise problems([(("log",), f"expected true or false, got {log!r}", log)])
+    if not low < high:
+        raise problems([((key,), f"the range [{low}, {high}] is empty: low must be below high", bounds)])
+    if log and low <= 0:
+        raise problems([((key,), f"a log range must lie above 0, got [{low}, {high}]", bounds)])
+    if step is not None and (not _is(step, number) or step <= 0 or log):
+        why = "cannot be combined with log" if log else f"must be positive, in {whole}"
+        raise problems([(("step",), f"step {why}, got {step!r}", step)])
+    _each((((key, i), bound) for i, bound in enumerate(bounds)), handler)
+    if key == "float":
+        return Float(float(low), float(high), log, None if step is None else float(step))
+    return Int(low, high, log, 1 if step is None else step)
+
+
+def _parse_choice(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Choice:
+    options = value["choice"]
+    if not isinstance(options, list | tuple) or not options:
+        raise problems([(("choice",), f"expected a list of options, got {options!r}", options)])
+    return Choice(tuple(_each(((("choice", i), option) for i, option in enumerate(options)), handler)))
+
+
+def _parse_subset(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Subset:
+    items, least, most = value["subset"], value.get("min", 0), value.get("max")
+    if items != "all":
+        if not isinstance(items, list | tuple) or not items:
+            raise problems([(("subset",), f"expected 'all' or a list of names, got {items!r}", items)])
+        _each([(("subset",), list(items))], handler)
+    for name, bound in (("min", least), ("max", most)):
+        if bound is not None and not (_is(bound, (int,)) and bound >= 0):
+            raise problems([((name,), f"expected a whole number of at least 0, got {bound!r}", bound)])
+    if (most is not None and least > most) or (items != "all" and least > len(items)):
+        raise problems([(("min",), f"no subset has at least {least} members here", least)])
+    return Subset(None if items == "all" else tuple(items), least, most)
+
+
+def _parse_simplex(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Simplex:
+    items = value["simplex"]
+    if items != "all" and not (isinstance(items, list | tuple) and items):
+        raise problems([(("simplex",), f"expected 'all' or a list of names, got {items!r}", items)])
+    names = ["any"] if items == "all" else items
+    _each([(("simplex",), {name: 1.0 for name in names})], handler)
+    return Simplex(None if items == "all" else tuple(items))
+
+
+def _parse_matching(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Matching:
+    bounds = {"min_pairs": 0, "max_pairs": 1}
+    given = value["matching"]
+    if not isinstance(given, Mapping):
+        raise problems([(("matching",), f"expected a mapping such as {{max_pairs: 2}}, got {given!r}", given)])
+    for name, bound in given.items():
+        if name not in bounds:
+            raise problems([(("matching", name), f"unknown key '{name}'{nearest(name, bounds)}", bound)])
+        if not (_is(bound, (int,)) and bound >= 0):
+            raise problems([(("matching", name), f"expected a whole number, got {bound!r}", bound)])
+        bounds[name] = bound
+    if not 1 <= bounds["max_pairs"] >= bounds["min_pairs"]:
+        raise problems([(("matching", "max_pairs"), f"no matching has {bounds} pairs", given)])
+    return Matching(**bounds)
+
+
+_PARSERS: Mapping[str, Callable[[Mapping[str, Any], Callable[[Any], Any]], Domain]] = {
+    "float": _parse_range,
+    "int": _parse_range,
+    "choice": _parse_choice,
+    "subset": _parse_subset,
+    "simplex": _parse_simplex,
+    "matching": _parse_matching,
+}
+
+
+def _domain_schema(key: str, content: JsonSchema, **more: JsonSchema) -> JsonSchema:
+    return {
+        "type": "object",
+        "properties": {key: content, **more},
+        "required": [key],
+        "additionalProperties": False,
+    }
+
+
+def _pair(kind: str) -> JsonSchema:
+    return {"type": "array", "items": {"type": kind}, "minItems": 2, "maxItems": 2}
+
+
+_LOG: JsonSchema = {"type": "boolean"}
+_COUNT: JsonSchema = {"type": "integer", "minimum": 0}
+_JSON_SCHEMAS: Mapping[str, JsonSchema] = {
+    "float": _domain_schema("float", _pair("number"), log=_LOG, step={"type": "number"}),
+    "int": _domain_schema("int", _pair("integer"), log=_LOG, step={"type": "integer"}),
+    "choice": _domain_schema("choice", {"type": "array", "minItems": 1}),
+    "simplex": _domain_schema("simplex", {"anyOf": [{"const": "all"}, {"type": "array"}]}),
+    "subset": _domain_schema("subset", {"anyOf": [{"const": "all"}, {"type": "array"}]}, min=_COUNT, max=_COUNT),
+    "matching": _domain_schema(
+        "matching", {"type": "object", "properties": {"max_pairs": _COUNT, "min_pairs": _COUNT}}
+    ),
+}
+
+
+def _is(value: object, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _each(
+    values: Iterable[tuple[Place, Any]], handler: Callable[[Any], Any]
+) -> list[Any]:
+    """Validate each value, gathering the errors of all under the given places."""
+    valid, errors = [], []
+    for place, value in values:
+        try:
+            valid.append(handler(value))
+        except ValidationError as error:
+            for e in error.errors(include_url=False, include_context=False):
+                errors.append((place + tuple(e["loc"]), readable(e["type"], e["msg"], e["input"]), e["input"]))
+    if errors:
+        raise problems(errors)
+    return valid
+
+

@@ -1,0 +1,91 @@
+"""YAML with line numbers: the safe loader, YAML 1.2 numbers (`1e-4` is one), and no key given twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kdsearch.errors import InputError, Problem, SpecError
+
+Path_ = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, reading numbers as YAML 1.2 does."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
+    list("-+0123456789."),
+)
+
+
+def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, int]]:
+    """The value of a YAML text, and the line (from 1) on which the value of each key stands.
+
+    Raises:
+        SpecError: For a syntax error, or a key given twice.
+    """
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        lines = dict(_lines(node, ())) if node is not None else {}
+        value = loader.construct_document(node) if node is not None else None
+    except _Twice as error:
+        raise SpecError([Problem(error.path, "this key is given twice", error.line)], file) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = " ".join(filter(None, [error.context, error.problem]))
+        raise SpecError([Problem((), f"not YAML: {message}", mark.line + 1 if mark else None)], file) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SpecError([Problem((), f"not YAML: {error}")], file) from None
+    finally:
+        loader.dispose()
+    return value, lines
+
+
+def read_yaml(path: Path) -> tuple[Any, Mapping[Path_, int]]:
+    """`parse_yaml` of a file. Raises InputError when it can't be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{path}: cannot be read: {reason}") from None
+    return parse_yaml(text, str(path))
+
+
+def dump_yaml(value: Any) -> str:
+    """YAML text for plain values: keys in their order, short lists on one line."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        flat = not any(isinstance(item, Mapping) for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=flat or flow_style)
+
+
+class _Twice(Exception):
+    def __init__(self, path: Path_, line: int) -> None:
+        self.path, self.line = path, line
+
+
+def _lines(node: yaml.Node, path: Path_) -> Iterator[tuple[Path_, int]]:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in seen:
+                raise _Twice((*path, name), line)
+            seen.add(name)
+            yield (*path, name), line
+            yield from _lines(value, (*path, name))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*path, index), value.start_mark.line + 1
+            yield from _lines(value, (*path, index))

@@ -1,0 +1,23 @@
+"""MLflow: what a search writes there, in the background, and how it is read back.
+
+Importing this package does not import MLflow, which takes seconds.
+"""
+
+from __future__ import annotations
+
+from kdsearch.tracking.provenance import provenance
+from kdsearch.tracking.reader import SearchRecord, download, read_search, search_names
+from kdsearch.tracking.store import check_uri, public_uri, resolve_uri
+from kdsearch.tracking.writer import Writer
+
+__all__ = [
+    "SearchRecord",
+    "Writer",
+    "check_uri",
+    "download",
+    "provenance",
+    "public_uri",
+    "read_search",
+    "resolve_uri",
+    "search_names",
+]

@@ -1,0 +1,105 @@
+"""Work written to MLflow: values in batches, states, files. Called from one thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kdsearch.tracking.client import is_temporary
+from kdsearch.tracking.roster import Roster
+from kdsearch.tracking.store import scrub
+from kdsearch.tracking.work import Remove, Text, Upload, Work
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_log = logging.getLogger("kdsearch.tracking")
+
+_STATUS = {"running": "RUNNING", "complete": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+
+
+class Sink:
+    """Writes what there is to write to the runs of a roster.
+
+    `write` raises only when the store is away, leaving in the work what is still to be written. What the
+    store refuses for good is logged, counted in `refused`, and dropped alone.
+    """
+
+    def __init__(self, roster: Roster) -> None:
+        self.refused = 0
+        self._roster = roster
+
+    def write(self, uid: str | None, work: Work) -> None:
+        """Write `work` to the run of `uid`, which is created if need be, taking away what is written."""
+        client = self._roster.open()
+        ensure = partial(self._roster.ensure, uid, work.name or str(uid), work.born)
+        if not self._settle(f"a run for trial {uid}", ensure):
+            return
+        run = self._roster.run_id(uid)
+        self._write_values(client, run, work)
+        self._write_state(client, uid, run, work)
+        while work.files:
+            self._write_file(client, run, work.files[0])
+            del work.files[0]
+
+    def _write_values(self, client: MlflowClient, run: str, work: Work) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        kinds = {
+            "metrics": [Metric(k, v, p.time, p.step) for p in work.points for k, v in p.values.items()],
+            "params": [Param(k, v) for k, v in work.params.items()],
+            "tags": [RunTag(k, v) for k, v in work.tags.items()],
+        }
+        try:
+            client.log_batch(run, **kinds)
+        except Exception as error:
+            if is_temporary(error):
+                raise
+            # One refused value, as a param that changed, must not take the others with it.
+            for kind, values in kinds.items():
+                self._settle(f"{kind} of run {run}", partial(client.log_batch, run, **{kind: values}))
+        for written in (work.points, work.params, work.tags):
+            written.clear()
+
+    def _write_state(self, client: MlflowClient, uid: str | None, run: str, work: Work) -> None:
+        if work.state == "running":
+            self._settle(f"the state of run {run}", partial(client.update_run, run, "RUNNING"))
+        elif work.state is not None:
+            end = partial(client.set_terminated, run, _STATUS[work.state], work.changed)
+            self._settle(f"the state of run {run}", end)
+            self._settle(f"to delete copies of run {run}", partial(self._roster.prune, uid))
+        work.state = None
+
+    def _write_file(self, client: MlflowClient, run: str, file: Upload | Text | Remove) -> None:
+        match file:
+            case Text(path, text):
+                self._settle(f"{path} of run {run}", lambda: client.log_text(run, text, path))
+            case Upload(path, folder):
+                log = client.log_artifacts if path.is_dir() else client.log_artifact
+                self._settle(f"{path} of run {run}", lambda: log(run, str(path), folder))
+            case Remove(path):
+                self._remove(client, run, path)
+
+    def _remove(self, client: MlflowClient, run: str, path: str) -> None:
+        """A file that stays costs space and nothing else, and some stores cannot delete: tried once."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        try:
+            place = client.get_run(run).info.artifact_uri
+            get_artifact_repository(place, tracking_uri=self._roster.uri).delete_artifacts(path)
+        except Exception as error:
+            _log.info("%s of run %s stays: %s", path, run, scrub(str(error)))
+
+    def _settle(self, what: str, call: Callable[[], object]) -> bool:
+        """Whether `call` succeeded; False once the store has refused it for good."""
+        try:
+            call()
+        except Exception as error:
+            if is_temporary(error):
+                raise
+            self.refused += 1
+            _log.warning("MLflow refuses %s: %s", what, scrub(str(error)))
+            return False
+        return True

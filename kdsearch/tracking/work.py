@@ -1,0 +1,89 @@
+"""What a run still has to be told: operations on one uid, folded together until they can be written.
+
+Folding is what bounds memory while a server is away: tags and params keep their last value, a file that
+is written again replaces itself, and an epoch costs one record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+State = Literal["running", "complete", "failed", "stopped"]
+
+
+def now() -> int:
+    """MLflow's clock: milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+class Point(NamedTuple):
+    """Metrics of one moment."""
+
+    time: int
+    step: int
+    values: Mapping[str, float]
+
+
+class Upload(NamedTuple):
+    """A file or folder of this machine, to be stored in `folder` of the run's artifacts."""
+
+    path: Path
+    folder: str | None
+
+
+class Text(NamedTuple):
+    """The whole content of the artifact `file`."""
+
+    file: str
+    text: str
+
+
+class Remove(NamedTuple):
+    """An artifact, file or folder, that is to go."""
+
+    path: str
+
+
+@dataclass
+class Work:
+    """The folded operations of one run, and when the first of them was asked for."""
+
+    born: int = field(default_factory=now)
+    name: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
+    files: list[Upload | Text | Remove] = field(default_factory=list)
+    state: State | None = None
+    changed: int = 0
+    """When `state` was entered."""
+
+    def __len__(self) -> int:
+        return (
+            len(self.params) + len(self.tags) + len(self.points) + len(self.files) + (self.state is not None)
+        )
+
+    def enter(self, state: State) -> None:
+        """Set the state, as of now."""
+        self.state, self.changed = state, now()
+
+    def put(self, file: Upload | Text | Remove) -> None:
+        """Add a file operation; a text that is to be overwritten before it was ever written is dropped."""
+        if isinstance(file, Text):
+            self.files = [f for f in self.files if not (isinstance(f, Text) and f.file == file.file)]
+        self.files.append(file)
+
+    def absorb(self, later: Work) -> None:
+        """Fold in what was asked for after this."""
+        self.name = later.name or self.name
+        self.params |= later.params
+        self.tags |= later.tags
+        self.points += later.points
+        for file in later.files:
+            self.put(file)
+        if later.state is not None:
+            self.state, self.changed = later.state, later.changed

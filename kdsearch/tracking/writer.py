@@ -1,0 +1,193 @@
+"""A search written to MLflow while it runs, without ever holding it up.
+
+Every method only notes what is to be written, and returns. One daemon thread writes it, folded per run
+into few calls. A store that is away is asked again, less and less often, until it is back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition, Event, Thread
+from typing import Literal
+
+from kdsearch.tracking import names
+from kdsearch.tracking.roster import Roster
+from kdsearch.tracking.sink import Sink
+from kdsearch.tracking.store import check_uri, public_uri, scrub
+from kdsearch.tracking.work import Point, Remove, State, Text, Upload, Work, now
+
+_log = logging.getLogger("kdsearch.tracking")
+
+_GATHER = 0.2
+"""Seconds between the first note and its writing, in which others join its batch."""
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
+"""Seconds between two attempts to reach a store that is away: doubling from the one to the other."""
+
+
+class Writer:
+    """The writer of one search. Trials are known by our uid; the parent run by None.
+
+    Args:
+        uri: MLflow's tracking address; InputError when nothing could ever be written there.
+        experiment: The MLflow experiment, one for each project.
+        search: The name of the search and of its parent run.
+        resume: Go on in the newest search of that name, if there is one, instead of a new parent run.
+    """
+
+    def __init__(self, uri: str, experiment: str, search: str, *, resume: bool = True) -> None:
+        check_uri(uri)
+        self._uri = uri
+        self._search = search
+        self._sink = Sink(Roster(uri, experiment, search, resume=resume))
+        self._waiting: dict[str | None, Work] = {}
+        self._writing: Work | None = None
+        self._changed = Condition()
+        self._closing = Event()
+        self._deadline = float("inf")
+        self._thread = Thread(target=self._run, name="kdsearch-mlflow", daemon=True)
+
+    def start(self, tags: Mapping[str, str], artifacts: Mapping[str, str] | None = None) -> None:
+        """Begin: the parent run with its tags and its text artifacts, by file name."""
+        self._enter(None, "running", tags, name=self._search)
+        for file, text in (artifacts or {}).items():
+            self.text(None, text, file)
+        self._thread.start()
+
+    def trial(self, uid: str, name: str, config: Mapping[str, object], tags: Mapping[str, str]) -> None:
+        """A trial begins, or begins again: `name` is its recipe in words, `config` a spec without domains."""
+        whole = json.dumps(config, default=str)
+        fits = len(whole) <= names.LONGEST_CONFIG_TAG
+        self._enter(uid, "running", {**tags, **({names.CONFIG: whole} if fits else {})}, name=name)
+        if not fits:
+            self.text(uid, whole, names.CONFIG_FILE)
+        with self._work(uid) as work:
+            work.params |= names.flatten(config)
+            work.points.append(Point(now(), 0, names.numbers(config)))
+
+    def epoch(self, uid: str | None, step: int, metrics: Mapping[str, float]) -> None:
+        """Metrics of one epoch, stored as `epoch/…`, apart from the final ones."""
+        self.metrics(uid, {names.EPOCH_PREFIX + key: value for key, value in metrics.items()}, step)
+
+    def metrics(self, uid: str | None, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Metrics under their own names; an infinite one is left out."""
+        values = {names.metric_key(key): value for key, value in names.finite(metrics).items()}
+        with self._work(uid) as work:
+            work.points.append(Point(now(), step, values))
+
+    def finish(
+        self,
+        uid: str,
+        state: Literal["complete", "failed", "stopped"],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> None:
+        """A trial ended, with these final objectives."""
+        self.metrics(uid, metrics)
+        self._enter(uid, state, tags)
+
+    def tag(self, uid: str | None, tags: Mapping[str, str]) -> None:
+        """Set tags; the last value of each wins."""
+        with self._work(uid) as work:
+            work.tags |= {key: names.clip(str(value), names.LONGEST_TAG) for key, value in tags.items()}
+
+    def artifact(self, uid: str | None, path: Path, folder: str | None = None) -> None:
+        """Store a file, or what a folder holds. It must stay in place until it is written."""
+        with self._work(uid) as work:
+            work.put(Upload(path, folder))
+
+    def text(self, uid: str | None, text: str, file: str) -> None:
+        """Store `text` as the artifact `file`, replacing it."""
+        with self._work(uid) as work:
+            work.put(Text(file, text))
+
+    def remove_artifact(self, uid: str | None, path: str) -> None:
+        """Delete an artifact, where the store can."""
+        with self._work(uid) as work:
+            work.put(Remove(path))
+
+    def end(self, state: Literal["complete", "failed", "stopped"]) -> None:
+        """The search ended."""
+        self._enter(None, state, {})
+
+    def close(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the rest to be written. True when everything has arrived."""
+        self._deadline = time.monotonic() + timeout
+        self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return not self.pending and not self._sink.refused
+
+    @property
+    def pending(self) -> int:
+        """How many notes (a tag, a param, an epoch, a file, a state) are not written yet."""
+        with self._changed:
+            return sum(map(len, self._waiting.values())) + len(self._writing or ())
+
+    def _enter(self, uid: str | None, state: State, tags: Mapping[str, str], name: str = "") -> None:
+        self.tag(uid, {**tags, names.STATE: state})
+        with self._work(uid) as work:
+            work.name = name or work.name
+            work.enter(state)
+
+    @contextmanager
+    def _work(self, uid: str | None) -> Iterator[Work]:
+        with self._changed:
+            yield self._waiting.setdefault(uid, Work())
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
+            if self._closing.is_set() and (not self._waiting or time.monotonic() > self._deadline):
+                return
+            self._closing.wait(_GATHER)
+            written, error = self._flush()
+            if error is None:
+                if failures:
+                    _log.warning("MLflow at %s answers again", public_uri(self._uri))
+                failures = 0
+                continue
+            if not failures:
+                reason = scrub(str(error)).splitlines() or [type(error).__name__]
+                _log.warning(
+                    "MLflow at %s does not answer; the search goes on and keeps what it has to write (%s)",
+                    public_uri(self._uri),
+                    names.clip(reason[0], 300),
+                )
+            failures = 1 if written else failures + 1
+            self._pause(min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(failures - 1, 10)))
+
+    def _flush(self) -> tuple[int, Exception | None]:
+        """Write what waits now. Returns how many runs were written, and the error that ended it."""
+        with self._changed:
+            turn = list(self._waiting)
+        for written, uid in enumerate(turn):
+            with self._changed:
+                self._writing = work = self._waiting.pop(uid)
+            try:
+                self._sink.write(uid, work)
+            except Exception as error:
+                with self._changed:
+                    if later := self._waiting.pop(uid, None):
+                        work.absorb(later)
+                    # Last in turn: if only this run is at fault, it does not hold up the others.
+                    self._waiting[uid] = work
+                    self._writing = None
+                return written, error
+            with self._changed:
+                self._writing = None
+        return len(turn), None
+
+    def _pause(self, seconds: float) -> None:
+        """Sleep, but no longer than `_FIRST_WAIT` once the search is waiting for us."""
+        if self._closing.wait(seconds):
+            time.sleep(_FIRST_WAIT)

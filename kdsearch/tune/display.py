@@ -1,0 +1,126 @@
+"""What a person sees of a running search: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from kdsearch.tune.ledger import Ledger, Record
+
+
+class Display(Protocol):
+    """Where a search shows how it is going."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
+    def update(self, ledger: Ledger, planned: int, record: Record) -> None:
+        """`record` began or ended."""
+
+    def close(self) -> None:
+        """The trials are over."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def note(self, text: str) -> None:
+        """Not shown."""
+
+    def update(self, ledger: Ledger, planned: int, record: Record) -> None:
+        """Not shown."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Lines:
+    """A line for each trial that ended, as for a log."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def note(self, text: str) -> None:
+        """A line."""
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def update(self, ledger: Ledger, planned: int, record: Record) -> None:
+        """A line once the trial has ended."""
+        if record.state == "running":
+            return
+        done = sum(other.state != "running" for other in ledger)
+        values = ", ".join(f"{name} {record.metrics[name]:.4g}" for name in ledger.objectives if name in record.metrics)
+        mark = "*" if record.uid in ledger.front else " "
+        what = values or f"{record.state}: {record.reason}"
+        baseline = f" [baseline: {record.baseline}]" if record.baseline else ""
+        self.note(f"[{done}/{planned}] {mark} {what} | {record.recipe}{baseline}")
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class LiveTable:
+    """A bar, and a table of how many trials are in which state and the best value of each objective."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = time.monotonic()
+        self._progress = Progress(
+            TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[eta]}"),
+            console=console,
+        )  # fmt: skip
+        self._task = self._progress.add_task("", total=None, eta="")
+        self._live: Live | None = None
+
+    def note(self, text: str) -> None:
+        """A line above the table."""
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def update(self, ledger: Ledger, planned: int, record: Record) -> None:
+        """Draw the table anew."""
+        if self._live is None:
+            self._started = time.monotonic()
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+        done = sum(other.state != "running" for other in ledger)
+        eta = ""
+        if 1 < done < planned:
+            left = (time.monotonic() - self._started) / done * (planned - done)
+            eta = f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left"
+        self._progress.update(self._task, completed=done, total=planned, eta=eta)
+        self._live.update(Group(self._progress, self._states(ledger), self._last(ledger)))
+
+    def close(self) -> None:
+        """Take the table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _states(self, ledger: Ledger) -> Table:
+        table = Table(box=None, pad_edge=False)
+        states = [record.state for record in ledger]
+        cells: dict[str, Any] = {state: states.count(state) for state in ("complete", "running", "failed", "stopped")}
+        cells["front"] = len(ledger.front)
+        for name, direction in ledger.objectives.items():
+            best = max if direction == "maximize" else min
+            values = [r.metrics[name] for r in ledger if r.state == "complete" and name in r.metrics]
+            cells[f"best {name}"] = f"{best(values):.4g}" if values else "-"
+        for name in cells:
+            table.add_column(name, justify="right")
+        table.add_row(*map(str, cells.values()))
+        return table
+
+    def _last(self, ledger: Ledger) -> Text:
+        running = [record.recipe for record in ledger if record.state == "running"]
+        return Text("\n".join(f"running  {recipe}" for recipe in running), style="dim", overflow="ellipsis", no_wrap=True)
+
+
+def display_for(console: Console) -> Display:
+    """A live table where a person looks on, lines elsewhere."""
+    return LiveTable(console) if console.is_terminal else Lines(console)

@@ -1,0 +1,207 @@
+"""Which config comes next: baselines first, then what Optuna suggests, then the twins without a teacher.
+
+Optuna is asked and told here, so that each of its trials ends as what it was, and no config runs twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kdsearch.tune.ledger import Ledger, Record, without_teachers
+from kdsearch.space import RandomTrial, canonical, fingerprint, sample
+from kdsearch.spec import Spec
+
+if TYPE_CHECKING:
+    import optuna
+
+#: Suggestions in a row that may be known or refused before random ones are tried, and before giving up.
+_SUGGESTED, _DRAWN = 50, 1000
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A config to be run, and what it is: a baseline ('labels', 'kd') or not ('')."""
+
+    uid: str
+    config: dict[str, Any]
+    baseline: str = ""
+
+
+class Finished:
+    """There is nothing left to propose."""
+
+
+class Proposals:
+    """Hands out configs and tells the study what became of them."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        study: optuna.Study,
+        ledger: Ledger,
+        *,
+        resolve: Callable[[Mapping[str, Any]], dict[str, Any]],
+        cost: Callable[[Mapping[str, Any]], Mapping[str, float]],
+        best_teacher: str | None,
+    ) -> None:
+        """
+        Args:
+            spec: The space.
+            study: Whose sampler suggests.
+            ledger: All trials so far.
+            resolve: Replaces depths in a config by layers.
+            cost: What is known of a student before it is trained, by objective.
+            best_teacher: The teacher of the plain distillation that stands as a baseline.
+        """
+        self.spec = spec
+        self.study = study
+        self.ledger = ledger
+        self.refused: dict[str, str] = {}
+        self.exhausted = False
+        self._resolve, self._cost, self._best_teacher = resolve, cost, best_teacher
+        self._objectives = list(ledger.objectives)
+        self._queue: deque[Proposal] = deque()
+        self._asked: dict[str, optuna.Trial] = {}
+        self._proposed = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Propose nothing more."""
+        self._stopped = True
+
+    @property
+    def planned(self) -> int:
+        """How many trials the search will have, as far as is known: baselines and twins are extra."""
+        return len(self.ledger.records) + len(self._queue) + max(0, self._left)
+
+    @property
+    def _left(self) -> int:
+        return 0 if self.exhausted or self._stopped else self.spec.search.trials - self._proposed
+
+    def next(self) -> Proposal | Finished | None:
+        """The next config; None when that depends on trials that still run."""
+        if self._stopped:
+            return Finished()
+        if not self._queue and self._left > 0:
+            self._ask()
+        if not self._queue and self.spec.search.baselines:
+            if any(record.state == "running" for record in self.ledger):
+                return None
+            self._queue.extend(self._twins())
+        return self._queue.popleft() if self._queue else Finished()
+
+    def tell(self, record: Record) -> None:
+        """What became of a config that was proposed."""
+        if (trial := self._asked.pop(record.uid, None)) is not None:
+            self._tell(trial, record)
+
+    def _ask(self) -> None:
+        proposal = self._suggest()
+        if proposal is None:
+            self.exhausted = True
+            return
+        self._proposed += 1
+        if self._proposed == 1 and self.spec.search.baselines:
+            self._queue.extend(b for b in self._baselines(proposal.config) if b.uid != proposal.uid)
+        self._queue.append(proposal)
+
+    def _suggest(self) -> Proposal | None:
+        """A config that is new and keeps the constraints known before training; None when none is found."""
+        for attempt in range(_SUGGESTED + _DRAWN):
+            if attempt >= _SUGGESTED:
+                self.study.enqueue_trial(self._draw(attempt))
+            trial = self.study.ask()
+            config = canonical(self._resolve(sample(self.spec, trial)))
+            uid = fingerprint(config)
+            trial.set_user_attr("uid", uid)
+            if uid in self.ledger:
+                self._tell(trial, self.ledger[uid])
+            elif reason := self._refusal(trial, config):
+                self.refused[uid] = reason
+                self._end(trial, "pruned")
+            else:
+                self._asked[uid] = trial
+                return Proposal(uid, config)
+        return None
+
+    def _draw(self, attempt: int) -> dict[str, Any]:
+        drawn = RandomTrial(hash((self.spec.search.seed, self._proposed, attempt)))
+        sample(self.spec, drawn)
+        return drawn.params
+
+    def _refusal(self, trial: optuna.Trial, config: Mapping[str, Any]) -> str:
+        """Why a config is not worth a run; '' when it may run. The constraints are noted with the trial."""
+        if not config["distill"]["losses"]:
+            return "no loss acts"
+        if not self.ledger.constraints:
+            return ""
+        cost = self._cost(config)
+        broken = [c for c in self.ledger.constraints if c.name in cost and not c.holds(cost[c.name])]
+        if broken:
+            self._constrain(trial, cost)
+        return " and ".join(f"{c.name} is {cost[c.name]:.4g}, not {c.operator} {c.bound:g}" for c in broken)
+
+    def _constrain(self, trial: optuna.Trial, metrics: Mapping[str, float]) -> None:
+        for index, constraint in enumerate(self.ledger.constraints):
+            if constraint.name in metrics:
+                trial.set_constraint(f"{index}: {constraint}", constraint.violation(metrics[constraint.name]))
+
+    def _tell(self, trial: optuna.Trial, record: Record) -> None:
+        values = [record.metrics.get(name, float("nan")) for name in self._objectives]
+        if record.state != "complete" or any(value != value for value in values):
+            self._end(trial, "failed")
+            return
+        self._constrain(trial, record.metrics)
+        self.study.tell(trial, [float(value) for value in values])
+
+    def _end(self, trial: optuna.Trial, how: str) -> None:
+        from optuna.trial import TrialState
+
+        self.study.tell(trial, state=TrialState.PRUNED if how == "pruned" else TrialState.FAIL)
+
+    def _baselines(self, config: Mapping[str, Any]) -> list[Proposal]:
+        """The student of `config` from labels alone, and with plain distillation (Hinton et al., 2015)."""
+        configs = {"labels": without_teachers(config)}
+        if self._best_teacher is not None:
+            tree = self.spec.tree()
+            losses = {
+                "ce": {"name": "ce", "weight": 0.1, "label_smoothing": 0.0},
+                "kd": {"name": "kd", "weight": 0.9, "temperature": 4.0},
+            }
+            use = {"members": [self._best_teacher], "combine": {"name": "mean"}}
+            distill = {"teachers": use, "losses": losses}
+            configs["kd"] = canonical({**config, "teachers": tree["teachers"], "distill": distill})
+        return [Proposal(fingerprint(c), c, name) for name, c in configs.items()]
+
+    def _twins(self) -> list[Proposal]:
+        """The members of the front, trained from labels alone, as far as that has not been done."""
+        records = [self.ledger[uid] for uid in self.ledger.front.keys]
+        twins = {self.ledger.twin(record): without_teachers(record.config) for record in records}
+        return [Proposal(uid, config, "labels") for uid, config in twins.items() if uid not in self.ledger]
+
+
+def new_study(spec: Spec, ledger: Ledger, name: str) -> optuna.Study:
+    """The study of a search, in a journal file beside its other files."""
+    import warnings
+
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    from kdsearch.registry import find
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    sampler = find("sampler", spec.search.sampler.part).load()(
+        seed=spec.search.seed, **spec.search.sampler.options
+    )
+    return optuna.create_study(
+        study_name=name,
+        directions=list(ledger.objectives.values()),
+        sampler=sampler,
+        storage=JournalStorage(JournalFileBackend(str(ledger.folder / "study.journal"))),
+    )
+

@@ -1,0 +1,123 @@
+"""Worker groups that live as long as a search, one for each trial that runs at the same time.
+
+Starting a worker group takes seconds, so a trial does not: it is a message to a group that is there. Each
+group is one Ray Train run, which places it, joins its workers for data parallelism and restarts the dead.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from kdsearch.spec import Compute
+
+_log = logging.getLogger(__name__)
+
+#: Workers that die, over a whole search and a group, before the group is given up.
+_RESTARTS = 50
+
+
+class Slots:
+    """The worker groups of a search, started in the background."""
+
+    def __init__(self, compute: Compute, count: int, storage: Path, folder: Path) -> None:
+        """
+        Args:
+            compute: The resources of a group.
+            count: How many groups.
+            storage: Of teachers and timings.
+            folder: Where Ray Train keeps its own files.
+        """
+        import ray
+        import ray.train.torch  # here, and not in the threads: its modules import each other
+
+        from kdsearch.tune.mailbox import Mailbox
+
+        self.count = count
+        self.name = f"kdsearch-mailbox-{uuid.uuid4().hex[:12]}"
+        self.mailbox: Any = Mailbox.options(name=self.name, max_concurrency=10_000).remote()  # type: ignore[attr-defined]
+        self._alive = count
+        self._ray = ray
+        self._threads = [
+            Thread(target=self._run, args=(slot, compute, storage, folder), name=f"slot-{slot}", daemon=True)
+            for slot in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, slot: int, compute: Compute, storage: Path, folder: Path) -> None:
+        try:
+            self._train(slot, compute, storage, folder)
+        except Exception as error:
+            _log.warning("worker group %d is gone: %s", slot, error)
+            self._alive -= 1
+            if not self._alive:
+                self.mailbox.fail.remote(f"no worker group is left: {error}")
+
+    def _train(self, slot: int, compute: Compute, storage: Path, folder: Path) -> None:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+
+        from kdsearch.tune.worker import work
+
+        resources = {"CPU": compute.cpus_per_worker} | (
+            {"GPU": compute.gpus_per_worker} if compute.gpus_per_worker else {}
+        )
+        trainer = TorchTrainer(
+            work,
+            train_loop_config={
+                "mailbox": self.mailbox,
+                "slot": slot,
+                "storage": str(storage.absolute()),
+                "threads": max(1, int(compute.cpus_per_worker)),
+                "folder": str(Path.cwd()),
+            },
+            scaling_config=ScalingConfig(
+                num_workers=compute.workers,
+                use_gpu=compute.gpus_per_worker > 0,
+                resources_per_worker=resources,
+            ),
+            run_config=RunConfig(
+                name=f"slot-{slot}",
+                storage_path=str(folder.absolute()),
+                failure_config=FailureConfig(max_failures=_RESTARTS),
+            ),
+        )
+        trainer.fit()
+
+    def run(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Submit one job and wait for its end. Returns the last post."""
+        uid, seen = job["uid"], 0
+        self._ray.get(self.mailbox.submit.remote(job))
+        while True:
+            posts = self._ray.get(self.mailbox.posts.remote(uid, seen))
+            seen += len(posts)
+            if posts[-1].get("done"):
+                self.mailbox.forget.remote(uid)
+                return dict(posts[-1])
+
+    def close(self, timeout: float = 20.0) -> None:
+        """Let every group finish what it is at, and free its resources."""
+        self.mailbox.close.remote()
+        for thread in self._threads:
+            thread.join(timeout)
+        self._ray.kill(self.mailbox)
+
+
+def quiet_ray() -> None:
+    """Settings of Ray's own that a search wants, unless the user chose otherwise. Call before importing Ray."""
+    for name, value in {
+        "RAY_TRAIN_METRICS_ENABLED": "0",
+        "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "TUNE_MAX_PENDING_TRIALS_PG": "1",
+        "TUNE_RESULT_BUFFER_LENGTH": "0",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }.items():
+        os.environ.setdefault(name, value)

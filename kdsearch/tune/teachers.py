@@ -1,0 +1,52 @@
+"""The teachers of a search: each trained once, whoever needs it first, and read by everyone after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from kdsearch.distill.teachers import TeacherStore, teacher_key
+from kdsearch.errors import KdsearchError
+from kdsearch.tune.slots import Slots
+from kdsearch.spec import Spec
+
+
+def get_teachers(spec: Spec, storage: Path, slots: Slots, note: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """The record of every teacher of a spec, by name; those not in the store are trained in the worker groups.
+
+    Raises:
+        KdsearchError: When a teacher can't be trained.
+    """
+    store = TeacherStore(storage / "teachers")
+
+    def get(name: str) -> dict[str, Any]:
+        key = teacher_key(spec, name)
+        with store.lock(key):
+            if (record := store.record(key)) is not None:
+                note(f"teacher {name}: in the store, validation accuracy {record['metrics']['accuracy']:.2%}")
+                return record
+            note(f"teacher {name}: {'loading' if spec.teachers[name].weights else 'training'}")
+            job = {
+                "uid": f"teacher-{key}",
+                "kind": "teacher",
+                "teacher": name,
+                "config": spec.plain(),
+                "folder": str(store.folder),
+            }
+            post = slots.run(job)
+        if "error" in post:
+            raise KdsearchError(f"teacher '{name}': {post['error']}")
+        note(f"teacher {name}: validation accuracy {post['record']['metrics']['accuracy']:.2%}")
+        return dict(post["record"])
+
+    if not spec.teachers:
+        return {}
+    with ThreadPoolExecutor(slots.count) as pool:
+        return dict(zip(spec.teachers, pool.map(get, spec.teachers), strict=True))
+
+
+def best_teacher(records: dict[str, dict[str, Any]]) -> str | None:
+    """The teacher most accurate on the validation split."""
+    return max(records, key=lambda name: records[name]["metrics"]["accuracy"], default=None)

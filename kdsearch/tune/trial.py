@@ -1,0 +1,35 @@
+"""A Tune trial: it hands its config to a worker group and passes on what comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+from ray import tune
+
+
+class Trial(tune.Trainable):  # type: ignore[misc]
+    """Waits for the posts of one job. The actor is reused from trial to trial and never imports torch."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Submit the job of `config`: `uid`, `mailbox` (its name) and `job`."""
+        self._uid, self._seen = config["uid"], 0
+        self._mailbox = ray.get_actor(config["mailbox"])
+        ray.get(self._mailbox.submit.remote(config["job"]))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Go on with the next trial in this actor."""
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """What the job posted since the last step: epochs, and at the end the metrics or the reason."""
+        posts = ray.get(self._mailbox.posts.remote(self._uid, self._seen))
+        self._seen += len(posts)
+        return {"posts": posts, "done": bool(posts[-1].get("done"))}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing is kept here: the worker group keeps the weights."""
+
+    def load_checkpoint(self, checkpoint_dir: Any) -> None:
+        """Nothing to load, for the same reason."""

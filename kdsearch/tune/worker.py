@@ -1,0 +1,123 @@
+"""What every worker of a group does: take a job, run it, post what comes of it, and take the next."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def work(setup: dict[str, Any]) -> None:
+    """The train loop of a worker group, for as long as the search lasts.
+
+    Args:
+        setup: `mailbox` (its handle), `slot`, `storage`, `threads`, and `folder`, the driver's working folder.
+    """
+    import ray
+    import ray.train
+    import torch
+
+    from kdsearch.distill.run import Worker
+    from kdsearch.distill.session import Session
+
+    if Path(setup["folder"]).is_dir():
+        os.chdir(setup["folder"])
+    context = ray.train.get_context()
+    worker = Worker(_device(), context.get_world_rank(), context.get_world_size(), setup["threads"])
+    torch.set_num_threads(worker.threads)
+    session = Session(Path(setup["storage"]), worker)
+    mailbox, slot, token = setup["mailbox"], setup["slot"], _token(worker)
+    number = 0
+    while (job := ray.get(mailbox.take.remote(slot, token, number))) is not None:
+        number += 1
+        post = _Post(mailbox, job["uid"], silent=worker.rank > 0)
+        try:
+            post({**_do(job, session, post.epoch), "done": True})
+        except Exception as error:
+            post({"error": _reason(error), "trace": traceback.format_exc(limit=-12), "done": True})
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            if worker.world_size > 1:
+                # The other workers may be waiting for this one's gradients: only a new group is sound.
+                post.flush()
+                raise
+
+
+def _do(job: dict[str, Any], session: Any, report: Callable[[dict[str, float]], bool]) -> dict[str, Any]:
+    from kdsearch.spec import load_spec
+
+    started = time.perf_counter()
+    spec, folder = load_spec(job["config"]), Path(job["folder"])
+    match job["kind"]:
+        case "teacher":
+            return {"record": session.teacher(spec, job["teacher"], report)}
+        case "finish":
+            return {"metrics": session.finish(spec, folder / "student.safetensors")}
+        case _:
+            metrics = session.trial(spec, folder, report)
+            stopped = metrics["epoch"] < spec.optim.epochs
+            return {"metrics": metrics, "stopped": stopped, "busy": time.perf_counter() - started}
+
+
+class _Post:
+    """Posts of one job. The answer to a post is looked at with the next one, so that no epoch waits for it."""
+
+    def __init__(self, mailbox: Any, uid: str, silent: bool) -> None:
+        self._mailbox, self._uid, self._silent = mailbox, uid, silent
+        self._answer: Any = None
+
+    def __call__(self, post: dict[str, Any]) -> None:
+        if not self._silent:
+            self._answer = self._mailbox.post.remote(self._uid, post)
+
+    def epoch(self, metrics: dict[str, float]) -> bool:
+        """Report an epoch; False when training should end here."""
+        go_on = self._together(self.flush())
+        self({"epoch": metrics})
+        return go_on
+
+    def flush(self) -> bool:
+        """Wait for the last post to arrive, and return its answer."""
+        import ray
+
+        return True if self._answer is None else bool(ray.get(self._answer))
+
+    def _together(self, go_on: bool) -> bool:
+        """All workers of a group do what the first one decides."""
+        import torch
+        from torch import distributed
+
+        if not distributed.is_initialized() or distributed.get_world_size() == 1:
+            return go_on
+        decision = torch.tensor([go_on], dtype=torch.int32, device=_device())
+        distributed.broadcast(decision, src=0)
+        return bool(decision.item())
+
+
+def _device() -> Any:
+    from ray.train.torch import get_device
+
+    return get_device()
+
+
+def _token(worker: Any) -> str:
+    """A fresh name for this start of the group, the same for all its workers."""
+    from torch import distributed
+
+    names = [uuid.uuid4().hex]
+    if worker.world_size > 1:
+        distributed.broadcast_object_list(names, src=0)
+    return names[0]
+
+
+def _reason(error: Exception) -> str:
+    from kdsearch.errors import KdsearchError
+
+    text = str(error).strip().splitlines() or [""]
+    if isinstance(error, KdsearchError):
+        return text[0]
+    return f"{type(error).__name__}: {text[0]}"

@@ -1,0 +1,100 @@
+import pytest
+import torch
+
+from kdsearch.data import Augment, Batch, Batches, normalise, statistics
+
+AUGMENT = Augment(crop=2, flip=True, cutout=3)
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+]
+
+
+@pytest.fixture
+def batches(make_images):
+    def make(n: int = 50, **options) -> Batches:
+        images = make_images(n)
+        mean, std = statistics(images)
+        defaults = {"batch_size": 16, "augment": AUGMENT, "mean": mean, "std": std, "seed": 0}
+        return Batches(images, **defaults | options)
+
+    return make
+
+
+def joined(parts: list[Batch]) -> Batch:
+    return Batch(*(torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels", "indices")))
+
+
+def same(a: Batch, b: Batch) -> bool:
+    return all(torch.equal(x.cpu(), y.cpu()) for x, y in zip(vars(a).values(), vars(b).values(), strict=True))
+
+
+@pytest.mark.parametrize("augment", [AUGMENT, Augment()])
+@pytest.mark.parametrize("device", DEVICES)
+def test_an_epoch_can_be_asked_for_again_and_in_any_order(batches, augment, device):
+    one, other = batches(augment=augment, device=device), batches(augment=augment)
+    third_first = joined(list(one.epoch(3)))
+    list(one.epoch(0))
+    assert same(third_first, joined(list(one.epoch(3))))
+    assert third_first.indices.tolist() == joined(list(other.epoch(3))).indices.tolist()
+    torch.testing.assert_close(third_first.images.cpu(), joined(list(other.epoch(3))).images)
+
+
+def test_epochs_and_seeds_differ(batches):
+    first = joined(list(batches().epoch(0)))
+    assert not same(first, joined(list(batches().epoch(1))))
+    assert not same(first, joined(list(batches(seed=1).epoch(0))))
+
+
+@pytest.mark.parametrize("augment", [AUGMENT, Augment()])
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_the_workers_share_the_batches_that_one_worker_would_see(batches, augment, world_size):
+    alone = list(batches(augment=augment).epoch(2))
+    workers = [
+        list(batches(augment=augment, rank=rank, world_size=world_size).epoch(2))
+        for rank in range(world_size)
+    ]
+    assert [len(worker) for worker in workers] == [len(alone)] * world_size
+    for whole, *shares in zip(alone, *workers, strict=True):
+        assert {len(share.labels) for share in shares} == {16 // world_size}
+        assert same(whole, joined(shares))
+
+
+def test_a_view_of_an_image_does_not_depend_on_the_batch_size(batches):
+    small, large = (joined(list(batches(batch_size=size).epoch(1))) for size in (5, 25))
+    by_image = [batch.images[batch.indices.argsort()] for batch in (small, large)]
+    assert torch.equal(*by_image)
+
+
+def test_an_epoch_shows_every_image_once_with_its_label(batches, make_images):
+    epoch = joined(list(batches(batch_size=10).epoch(0)))
+    assert sorted(epoch.indices.tolist()) == list(range(50))
+    assert torch.equal(epoch.labels, make_images(50).labels[epoch.indices])
+
+
+def test_a_batch_is_the_normalised_views_of_its_images(batches, make_images):
+    images = make_images(50)
+    mean, std = statistics(images)
+    for batch in batches(augment=Augment()).epoch(0):
+        torch.testing.assert_close(batch.images, normalise(images.images[batch.indices], mean, std))
+    # Where everything is cut out, only black is left, which normalisation moves to -mean / std.
+    black = joined(list(batches(augment=Augment(cutout=99)).epoch(0))).images
+    torch.testing.assert_close(black, (-mean / std).view(1, -1, 1, 1).expand_as(black))
+
+
+@pytest.mark.parametrize(("n", "length", "size"), [(50, 3, 16), (16, 1, 16), (7, 1, 7)])
+def test_what_is_left_over_is_dropped_unless_it_is_all_there_is(batches, n, length, size):
+    loader = batches(n)
+    sizes = [len(batch.labels) for batch in loader.epoch(0)]
+    assert len(loader) == length and sizes == [size] * length
+
+
+@pytest.mark.parametrize("augment", [AUGMENT, Augment()])
+def test_batches_are_laid_out_as_asked(batches, augment):
+    plain, last = (
+        joined(list(batches(augment=augment, batch_size=50, channels_last=flag).epoch(0)))
+        for flag in (False, True)
+    )
+    (batch,) = batches(augment=augment, batch_size=50, channels_last=True).epoch(0)
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+    assert same(plain, last)

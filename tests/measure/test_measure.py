@@ -1,0 +1,92 @@
+"""Taking objectives by name, kdsearch's own and the user's."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from kdsearch.errors import InputError, KdsearchError
+from kdsearch.measure import known, measure_architecture, measure_predictions, objectives
+from kdsearch.registry import find
+
+OWN = {"accuracy", "latency_ms", "macs", "parameters", "size_mb"}
+SHAPE = (1, 4, 4)
+
+
+@pytest.fixture
+def model():
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+
+
+@pytest.fixture
+def users_module(tmp_path, monkeypatch):
+    (tmp_path / "users_objectives.py").write_text(
+        "from kdsearch.registry import register\n"
+        "def recall(labels, logits):\n"
+        "    return float((logits.argmax(1) == labels)[labels == 1].float().mean())\n"
+        "def depth(model):\n"
+        "    return len(list(model.modules()))\n"
+        "@register('objective', known='timed')\n"
+        "def energy(model, shape):\n"
+        "    return 1.5\n"
+        "def strange(model, logits):\n"
+        "    return 0\n"
+        "def wordy(model):\n"
+        "    return 'many'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "users_objectives"
+    sys.modules.pop("users_objectives", None)
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_every_objective_declares_what_the_tables_need(name):
+    part = objectives()[name]
+    assert part.facts["direction"] in ("maximize", "minimize")
+    assert part.facts["label"] and "unit" in part.facts and part.summary
+    assert known(part) == part.facts["known"]
+    assert not part.parameters
+
+
+def test_the_registry_holds_exactly_the_objectives():
+    assert set(objectives()) == OWN
+
+
+def test_architecture_and_predictions_each_take_their_own(model):
+    before = measure_architecture(model, SHAPE, sorted(OWN))
+    after = measure_predictions(torch.eye(3), torch.tensor([0, 1, 0]), sorted(OWN))
+    assert set(before) == OWN - {"accuracy"}
+    assert after == {"accuracy": pytest.approx(2 / 3)}
+
+
+def test_the_clock_is_only_read_when_asked(model):
+    meta = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, device="meta"))
+    taken = measure_architecture(meta, SHAPE, sorted(OWN), known=["architecture"])
+    assert taken == measure_architecture(model, SHAPE, sorted(OWN), known=["architecture"])
+    assert set(taken) == {"macs", "parameters", "size_mb"}
+    assert set(measure_architecture(model, SHAPE, sorted(OWN), known=["timed"])) == {"latency_ms"}
+
+
+def test_a_users_objective_is_named_by_what_follows_the_colon(model, users_module):
+    names = [f"{users_module}:{name}" for name in ("recall", "depth", "energy")]
+    assert measure_architecture(model, SHAPE, names) == {"depth": 3.0, "energy": 1.5}
+    assert measure_architecture(model, SHAPE, names, known=["timed"]) == {"energy": 1.5}
+    assert measure_predictions(torch.eye(3), torch.tensor([0, 1, 1]), names) == {"recall": 0.5}
+
+
+def test_a_users_objective_must_take_a_model_or_predictions(model, users_module):
+    with pytest.raises(InputError, match="'model' and 'shape', or 'logits' and 'labels'"):
+        known(find("objective", f"{users_module}:strange"))
+
+
+def test_a_users_objective_must_return_a_number(model, users_module):
+    with pytest.raises(KdsearchError, match="must return a number, not 'many'"):
+        measure_architecture(model, SHAPE, [f"{users_module}:wordy"])
+
+
+def test_an_unknown_objective_is_told_the_nearest(model):
+    with pytest.raises(InputError, match="unknown objective 'latency'; did you mean 'latency_ms'"):
+        measure_architecture(model, SHAPE, ["latency"])
