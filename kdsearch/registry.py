@@ -138,6 +138,11 @@ def find(kind: str, name: str) -> Part:
     raise InputError(f"unknown {kind} '{name}'{nearest(name, known)}")
 
 
+def metric(name: str) -> str:
+    """The key of an objective among results: its name, or what follows the colon of a user's own."""
+    return name.rpartition(":")[2]
+
+
 @cache
 def _registered(kind: str) -> Mapping[str, Part]:
     package = KINDS[kind].package

@@ -67,7 +67,11 @@ def hintable_layers(model: nn.Module, shape: tuple[int, ...]) -> list[Layer]:
             groups.append([layer])
     features = groups[:-1]
     learned = [any(next(modules[x.path].parameters(), None) is not None for x in group) for group in features]
-    kept = [g for n, (g, new) in enumerate(zip(features, learned, strict=True)) if new or (n and n + 1 == len(features))]
+    kept = [
+        g
+        for n, (g, new) in enumerate(zip(features, learned, strict=True))
+        if new or (n and n + 1 == len(features))
+    ]
     return list({group[-1].path: group[-1] for group in kept}.values())
 
 
@@ -98,7 +102,9 @@ class Taps:
     def __init__(self, model: nn.Module, paths: Iterable[str]) -> None:
         self.caught: dict[str, Tensor] = {}
         modules: Mapping[str, nn.Module] = dict(model.named_modules())
-        self._handles = [modules[path].register_forward_hook(self._catch(path)) for path in dict.fromkeys(paths)]
+        self._handles = [
+            modules[path].register_forward_hook(self._catch(path)) for path in dict.fromkeys(paths)
+        ]
 
     def _catch(self, path: str) -> Any:
         def hook(module: nn.Module, args: object, output: Tensor) -> None:

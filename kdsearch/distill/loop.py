@@ -56,7 +56,9 @@ def distill(
     device = next(objective.parameters()).device
     trained: nn.Module = objective
     if data_parallel:
-        trained = DistributedDataParallel(objective, device_ids=[device.index] if device.type == "cuda" else None)
+        trained = DistributedDataParallel(
+            objective, device_ids=[device.index] if device.type == "cuda" else None
+        )
     optimizer = find("optimizer", optim.part).load()(
         [p for p in objective.parameters() if p.requires_grad], **optim.options
     )

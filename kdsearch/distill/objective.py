@@ -69,7 +69,9 @@ class Objective(nn.Module):
                 self.terms.append(Term(label, float(loss.weight), call, part.needs, teacher, *layers))
         self.taps = Taps(student, [term.student_layer for term in self.terms if term.student_layer])
 
-    def _instance(self, make: Any, options: Mapping[str, Any], shapes: Mapping[str, Any]) -> Callable[..., Tensor]:
+    def _instance(
+        self, make: Any, options: Mapping[str, Any], shapes: Mapping[str, Any]
+    ) -> Callable[..., Tensor]:
         if not isinstance(make, type):
             return partial(make, **options)
         module = make(**shapes, **options)

@@ -30,7 +30,12 @@ def sgd(
         weight_decay: L2 penalty on all parameters.
     """
     return torch.optim.SGD(
-        params, lr, momentum=momentum, nesterov=nesterov and momentum > 0, weight_decay=weight_decay, fused=True
+        params,
+        lr,
+        momentum=momentum,
+        nesterov=nesterov and momentum > 0,
+        weight_decay=weight_decay,
+        fused=True,
     )
 
 

@@ -37,6 +37,15 @@ class Splits:
         """Channels, height, width."""
         return self.train.shape
 
+    def described(self) -> dict[str, Any]:
+        """What a user of a student must know of its input and output."""
+        return {
+            "shape": list(self.shape),
+            "mean": self.mean.tolist(),
+            "std": self.std.tolist(),
+            "classes": list(self.classes),
+        }
+
 
 def load_dataset(config: Data) -> Dataset:
     """The data set that a spec names, whole."""

@@ -19,8 +19,8 @@ from kdsearch.distill.loop import Report, distill
 from kdsearch.distill.objective import Objective
 from kdsearch.distill.resident import Resident, Splits
 from kdsearch.distill.teachers import Teachers
-from kdsearch.measure import Timings, measure_architecture, measure_predictions, metric
-from kdsearch.registry import find, parts
+from kdsearch.measure import Timings, measure_architecture, measure_predictions
+from kdsearch.registry import find, metric, parts
 from kdsearch.spec import Ensemble, Match, Spec
 
 #: Measured for every student, whatever the objectives are.
@@ -88,7 +88,9 @@ def run(
     finally:
         teachers.close()
         objective.close()
-    final = {key: metrics[key] for key in metrics if key not in ("lr", "seconds") and not key.startswith("loss/")}
+    final = {
+        key: metrics[key] for key in metrics if key not in ("lr", "seconds") and not key.startswith("loss/")
+    }
     return student, final | result | {"seconds": time.perf_counter() - started}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config,
 from kdsearch.measure import Timings, device_name, measure_architecture, measure_predictions, time_forward
 from kdsearch.spec import Spec
 
-#: The file of a student's weights in its trial's folder.
-WEIGHTS = "student.safetensors"
+#: Files in a trial's folder: the student's weights, and what its images and classes are.
+WEIGHTS, INPUT = "student.safetensors", "input.json"
 
 
 class Session:
@@ -41,6 +43,9 @@ class Session:
         if self.worker.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
             models.save_weights(student, folder / WEIGHTS)
+            (folder / INPUT).write_text(
+                json.dumps(self.resident.splits(config).described()), encoding="utf-8"
+            )
         return metrics
 
     def teacher(self, spec: Spec, name: str, report: Report) -> dict[str, Any]:
@@ -56,7 +61,12 @@ class Session:
             )
         else:
             model = self._student(config, Path(given))
-        record = {"key": key, "name": name, "model": config.tree()["student"], "metrics": self._score(model, config)}
+        record = {
+            "key": key,
+            "name": name,
+            "model": config.tree()["student"],
+            "metrics": self._score(model, config),
+        }
         if self.worker.rank == 0:
             self.store.folder.mkdir(parents=True, exist_ok=True)
             if given is None:
@@ -104,3 +114,25 @@ def local_worker(spec: Spec) -> Worker:
 def threads(spec: Spec) -> int:
     """Threads of a worker: one a CPU."""
     return max(1, int(spec.compute.cpus_per_worker))
+
+
+def ensure_teachers(
+    spec: Spec, session: Session, report: Callable[[str, str], None]
+) -> dict[str, dict[str, Any]]:
+    """The record of every teacher of a spec, trained in this process where the store lacks it.
+
+    Args:
+        spec: Names the teachers.
+        session: Trains them.
+        report: Told a teacher's name and what is happening to it.
+    """
+    records = {}
+    for name in spec.teachers:
+
+        def epoch(metrics: dict[str, float], name: str = name) -> bool:
+            report(name, f"epoch {metrics['epoch']:.0f}, validation accuracy {metrics['accuracy']:.2%}")
+            return True
+
+        with session.store.lock(teacher_key(spec, name)):
+            records[name] = session.teacher(spec, name, epoch)
+    return records

@@ -7,7 +7,6 @@ from kdsearch.measure._measure import (
     known,
     measure_architecture,
     measure_predictions,
-    metric,
     objectives,
 )
 from kdsearch.measure.device import device_name
@@ -22,7 +21,6 @@ __all__ = [
     "known",
     "measure_architecture",
     "measure_predictions",
-    "metric",
     "objectives",
     "time_forward",
 ]

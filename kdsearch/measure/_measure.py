@@ -8,7 +8,7 @@ from typing import Literal, cast
 from torch import Tensor, nn
 
 from kdsearch.errors import InputError, KdsearchError
-from kdsearch.registry import Part, find, parts
+from kdsearch.registry import Part, find, metric, parts
 from kdsearch.types import Shape
 
 Known = Literal["architecture", "timed", "predictions"]
@@ -21,11 +21,6 @@ _PREDICTIONS = {"logits", "labels"}
 def objectives() -> dict[str, Part]:
     """Every objective of kdsearch's own, by name."""
     return parts("objective")
-
-
-def metric(name: str) -> str:
-    """The key of an objective among results: its name, or what follows the colon of a user's own."""
-    return name.rpartition(":")[2]
 
 
 def known(part: Part) -> Known:

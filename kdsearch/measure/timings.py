@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from kdsearch.measure._measure import known, measure_architecture, metric
+from kdsearch.measure._measure import known, measure_architecture
 from kdsearch.measure.device import device_name
-from kdsearch.registry import find
+from kdsearch.registry import find, metric
 from kdsearch.space import digest
 from kdsearch.types import Shape
 

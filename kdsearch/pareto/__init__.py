@@ -6,7 +6,7 @@ from kdsearch.pareto.front import Change, Direction, Front, non_dominated
 from kdsearch.pareto.indicators import hypervolume, knee, reference_point
 from kdsearch.pareto.plots import front_figure, hypervolume_figure, write_html
 from kdsearch.pareto.png import front_png
-from kdsearch.pareto.table import front_table, to_csv, to_json
+from kdsearch.pareto.table import front_table, sort_front, to_csv, to_json
 
 __all__ = [
     "Change",
@@ -20,6 +20,7 @@ __all__ = [
     "knee",
     "non_dominated",
     "reference_point",
+    "sort_front",
     "to_csv",
     "to_json",
     "write_html",

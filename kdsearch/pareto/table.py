@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsearch.pareto import words
+from kdsearch.pareto.front import Direction
 from kdsearch.pareto.marks import baseline_names
 
 _METRICS = ("accuracy", "test_accuracy", "gain", "latency_ms", "size_mb", "macs", "parameters")
@@ -27,6 +28,12 @@ _HEADS = {
     "parameters": "Params",
 }
 _LEADING = ("uid", "recipe", "state", "baseline", "front")
+
+
+def sort_front(front: pd.DataFrame, objectives: Mapping[str, Direction]) -> pd.DataFrame:
+    """`front` with its best row first, by the first of the objectives."""
+    name, direction = next(iter(objectives.items()))
+    return front.sort_values(name, ascending=direction == "minimize") if name in front else front
 
 
 def front_table(frame: pd.DataFrame, *, also: Collection[str] = (), caption: str | None = None) -> Table:

@@ -28,7 +28,9 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         members = []
     combine = config["distill"]["teachers"]["combine"] if len(members) > 1 else {"name": "mean"}
     hinting = {loss["match"]["teacher"] for loss in losses.values() if loss.get("match")}
-    used = {name: teacher for name, teacher in config["teachers"].items() if name in hinting or name in members}
+    used = {
+        name: teacher for name, teacher in config["teachers"].items() if name in hinting or name in members
+    }
     distill = {"teachers": {"members": members, "combine": combine}, "losses": losses}
     return {**config, "teachers": used, "distill": distill}
 

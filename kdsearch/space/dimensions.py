@@ -64,7 +64,9 @@ def _walk(path: str, value: Any, when: str, teachers: tuple[str, ...]) -> Iterat
                 yield Dimension(f"{path}.{item}", "subset", "in or out", when)
         case Simplex(items):
             for item in items or teachers:
-                yield Dimension(f"{path}.{item}", "simplex", "share of the weights", _and(when, f"{item} is used"))
+                yield Dimension(
+                    f"{path}.{item}", "simplex", "share of the weights", _and(when, f"{item} is used")
+                )
         case Matching(most, least):
             if len(teachers) > 1:
                 yield Dimension(f"{path}.teacher", "matching", " | ".join(teachers), when)

@@ -57,7 +57,8 @@ class _Draw:
         if weight == 0 or (isinstance(match, Matching) and not self.members):
             return {"name": loss["name"], "weight": 0.0}
         return {
-            key: weight if key == "weight" else self.value(f"{path}.{key}", inner) for key, inner in loss.items()
+            key: weight if key == "weight" else self.value(f"{path}.{key}", inner)
+            for key, inner in loss.items()
         }
 
     def value(self, path: str, value: Any) -> Any:
@@ -97,7 +98,8 @@ class _Draw:
     def simplex(self, path: str, items: tuple[str, ...]) -> dict[str, float]:
         """Normalised exponentials of uniform numbers: even over the simplex (Dirichlet with all ones)."""
         parts = {
-            item: -math.log(max(self.trial.suggest_float(f"{path}.{item}", 0.0, 1.0), _SMALLEST)) for item in items
+            item: -math.log(max(self.trial.suggest_float(f"{path}.{item}", 0.0, 1.0), _SMALLEST))
+            for item in items
         }
         total = sum(parts.values()) or 1.0
         return {item: part / total for item, part in parts.items()}

@@ -38,7 +38,8 @@ class Section(BaseModel):
         unknown = [key for key in value if key not in cls.model_fields]
         if unknown and cls.model_config.get("extra") != "allow":
             raise problems(
-                ((key,), f"unknown key '{key}'{nearest(key, cls.model_fields)}", value[key]) for key in unknown
+                ((key,), f"unknown key '{key}'{nearest(key, cls.model_fields)}", value[key])
+                for key in unknown
             )
         return value
 
@@ -146,5 +147,3 @@ def _strict(annotation: Any) -> Any:
     if origin in (list, dict):
         return origin[tuple(map(_strict, args))]
     return annotation
-
-

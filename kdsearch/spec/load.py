@@ -77,7 +77,9 @@ def _set(tree: Any, keys: Sequence[str], value: Any, override: str) -> Any:
     if isinstance(tree, list):
         if not key.isdigit() or int(key) >= len(tree):
             raise InputError(f"--set {override}: '{key}' is no index of a list of {len(tree)}")
-        return [_set(inner, rest, value, override) if i == int(key) else inner for i, inner in enumerate(tree)]
+        return [
+            _set(inner, rest, value, override) if i == int(key) else inner for i, inner in enumerate(tree)
+        ]
     if tree is not None and not isinstance(tree, Mapping):
         tree = {"name": tree} if isinstance(tree, str) else {}
     inner = (tree or {}).get(key)

@@ -17,7 +17,9 @@ def readable(kind: str, message: str, given: object) -> str:
         return message
     if kind == "missing":
         return "a value is required"
-    message = message.replace("Input should be a valid ", "expected a ").replace("Input should be ", "expected ")
+    message = message.replace("Input should be a valid ", "expected a ").replace(
+        "Input should be ", "expected "
+    )
     return f"{message}, got {given!r}"
 
 

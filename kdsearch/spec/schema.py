@@ -65,7 +65,9 @@ class Optim(PartSection):
     )
     clip: Annotated[NonNegative, Searchable()] = Field(0.0, description="Largest gradient norm; 0 for none")
     accumulate: Annotated[PositiveInt, Searchable()] = Field(1, description="Batches to a step")
-    precision: Annotated[Literal["fp32", "bf16"], Searchable()] = Field("fp32", description="Of the forward pass")
+    precision: Annotated[Literal["fp32", "bf16"], Searchable()] = Field(
+        "fp32", description="Of the forward pass"
+    )
 
 
 class Teacher(Section):
@@ -126,7 +128,9 @@ class Loss(PartSection):
 
     kind: ClassVar[str] = "loss"
     name: str = ""
-    weight: Annotated[NonNegative, Searchable()] = Field(1.0, description="Factor of this term; 0 leaves it out")
+    weight: Annotated[NonNegative, Searchable()] = Field(
+        1.0, description="Factor of this term; 0 leaves it out"
+    )
 
     @property
     def layers(self) -> Match | None:
@@ -155,7 +159,11 @@ class Distill(Section):
         if not isinstance(losses, Mapping):
             return value
         named = {
-            key: {"name": key, **loss} if isinstance(loss, Mapping) else {"name": key} if loss is None else loss
+            key: {"name": key, **loss}
+            if isinstance(loss, Mapping)
+            else {"name": key}
+            if loss is None
+            else loss
             for key, loss in losses.items()
         }
         return {**value, "losses": named}
@@ -174,8 +182,12 @@ class Search(Section):
     sampler: Sampler = Field(default_factory=lambda: Sampler._of_part("tpe"))
     trials: NonNegativeInt = Field(50, description="Configs to try, beside the baselines")
     seed: NonNegativeInt = Field(0, description="Of the split, the batches, the weights and the sampler")
-    concurrent: PositiveInt | None = Field(None, description="Trials at once; by default what the cluster can place")
-    baselines: bool = Field(True, description="Train the students without teachers, and with plain distillation")
+    concurrent: PositiveInt | None = Field(
+        None, description="Trials at once; by default what the cluster can place"
+    )
+    baselines: bool = Field(
+        True, description="Train the students without teachers, and with plain distillation"
+    )
 
 
 class Compute(Section):

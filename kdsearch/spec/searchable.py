@@ -38,7 +38,9 @@ class Searchable:
         extra = set(value) - {key} - KEYS[key]
         if extra:
             name = sorted(map(str, extra))[0]
-            raise problems([((name,), f"unknown key '{name}'{nearest(name, {key, *KEYS[key]})}", value[name])])
+            raise problems(
+                [((name,), f"unknown key '{name}'{nearest(name, {key, *KEYS[key]})}", value[name])]
+            )
         return _PARSERS[key](value, handler)
 
 
@@ -91,7 +93,7 @@ def _parse_simplex(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> S
     if items != "all" and not (isinstance(items, list | tuple) and items):
         raise problems([(("simplex",), f"expected 'all' or a list of names, got {items!r}", items)])
     names = ["any"] if items == "all" else items
-    _each([(("simplex",), {name: 1.0 for name in names})], handler)
+    _each([(("simplex",), dict.fromkeys(names, 1.0))], handler)
     return Simplex(None if items == "all" else tuple(items))
 
 
@@ -99,7 +101,9 @@ def _parse_matching(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> 
     bounds = {"min_pairs": 0, "max_pairs": 1}
     given = value["matching"]
     if not isinstance(given, Mapping):
-        raise problems([(("matching",), f"expected a mapping such as {{max_pairs: 2}}, got {given!r}", given)])
+        raise problems(
+            [(("matching",), f"expected a mapping such as {{max_pairs: 2}}, got {given!r}", given)]
+        )
     for name, bound in given.items():
         if name not in bounds:
             raise problems([(("matching", name), f"unknown key '{name}'{nearest(name, bounds)}", bound)])
@@ -141,7 +145,9 @@ _JSON_SCHEMAS: Mapping[str, JsonSchema] = {
     "int": _domain_schema("int", _pair("integer"), log=_LOG, step={"type": "integer"}),
     "choice": _domain_schema("choice", {"type": "array", "minItems": 1}),
     "simplex": _domain_schema("simplex", {"anyOf": [{"const": "all"}, {"type": "array"}]}),
-    "subset": _domain_schema("subset", {"anyOf": [{"const": "all"}, {"type": "array"}]}, min=_COUNT, max=_COUNT),
+    "subset": _domain_schema(
+        "subset", {"anyOf": [{"const": "all"}, {"type": "array"}]}, min=_COUNT, max=_COUNT
+    ),
     "matching": _domain_schema(
         "matching", {"type": "object", "properties": {"max_pairs": _COUNT, "min_pairs": _COUNT}}
     ),
@@ -152,9 +158,7 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 
-def _each(
-    values: Iterable[tuple[Place, Any]], handler: Callable[[Any], Any]
-) -> list[Any]:
+def _each(values: Iterable[tuple[Place, Any]], handler: Callable[[Any], Any]) -> list[Any]:
     """Validate each value, gathering the errors of all under the given places."""
     valid, errors = [], []
     for place, value in values:
@@ -162,9 +166,9 @@ def _each(
             valid.append(handler(value))
         except ValidationError as error:
             for e in error.errors(include_url=False, include_context=False):
-                errors.append((place + tuple(e["loc"]), readable(e["type"], e["msg"], e["input"]), e["input"]))
+                errors.append(
+                    (place + tuple(e["loc"]), readable(e["type"], e["msg"], e["input"]), e["input"])
+                )
     if errors:
         raise problems(errors)
     return valid
-
-

@@ -20,7 +20,9 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
+    re.compile(
+        r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+    ),
     list("-+0123456789."),
 )
 
@@ -41,7 +43,9 @@ def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, 
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(filter(None, [error.context, error.problem]))
-        raise SpecError([Problem((), f"not YAML: {message}", mark.line + 1 if mark else None)], file) from None
+        raise SpecError(
+            [Problem((), f"not YAML: {message}", mark.line + 1 if mark else None)], file
+        ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SpecError([Problem((), f"not YAML: {error}")], file) from None
     finally:
@@ -65,7 +69,9 @@ def dump_yaml(value: Any) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+    def represent_sequence(
+        self, tag: str, sequence: Any, flow_style: bool | None = None
+    ) -> yaml.SequenceNode:
         flat = not any(isinstance(item, Mapping) for item in sequence)
         return super().represent_sequence(tag, sequence, flow_style=flat or flow_style)
 

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
-SEARCH = "kdsearch.tune"
+SEARCH = "kdsearch.search"
 """The name of the search, on its parent run and on each of its trials."""
 KIND = "kdsearch.kind"
 """`search` or `trial`."""

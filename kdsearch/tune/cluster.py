@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from kdsearch.errors import InputError
-from kdsearch.tune.slots import quiet_ray
 from kdsearch.spec import Compute, Spec
+from kdsearch.tune.slots import quiet_ray
 
 _SECONDS = 5.0
 

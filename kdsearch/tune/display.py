@@ -55,7 +55,9 @@ class Lines:
         if record.state == "running":
             return
         done = sum(other.state != "running" for other in ledger)
-        values = ", ".join(f"{name} {record.metrics[name]:.4g}" for name in ledger.objectives if name in record.metrics)
+        values = ", ".join(
+            f"{name} {record.metrics[name]:.4g}" for name in ledger.objectives if name in record.metrics
+        )
         mark = "*" if record.uid in ledger.front else " "
         what = values or f"{record.state}: {record.reason}"
         baseline = f" [baseline: {record.baseline}]" if record.baseline else ""
@@ -105,7 +107,9 @@ class LiveTable:
     def _states(self, ledger: Ledger) -> Table:
         table = Table(box=None, pad_edge=False)
         states = [record.state for record in ledger]
-        cells: dict[str, Any] = {state: states.count(state) for state in ("complete", "running", "failed", "stopped")}
+        cells: dict[str, Any] = {
+            state: states.count(state) for state in ("complete", "running", "failed", "stopped")
+        }
         cells["front"] = len(ledger.front)
         for name, direction in ledger.objectives.items():
             best = max if direction == "maximize" else min
@@ -118,7 +122,12 @@ class LiveTable:
 
     def _last(self, ledger: Ledger) -> Text:
         running = [record.recipe for record in ledger if record.state == "running"]
-        return Text("\n".join(f"running  {recipe}" for recipe in running), style="dim", overflow="ellipsis", no_wrap=True)
+        return Text(
+            "\n".join(f"running  {recipe}" for recipe in running),
+            style="dim",
+            overflow="ellipsis",
+            no_wrap=True,
+        )
 
 
 def display_for(console: Console) -> Display:

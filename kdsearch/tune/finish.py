@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from kdsearch.pareto import front_figure, front_png, to_csv, write_html
+from kdsearch.pareto import front_figure, front_png, sort_front, to_csv, write_html
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.slots import Slots
 
@@ -35,12 +33,6 @@ def measure_front(ledger: Ledger, slots: Slots) -> None:
     ledger.rebuild_front()
 
 
-def sort_front(front: pd.DataFrame, objectives: Mapping[str, Any]) -> pd.DataFrame:
-    """Best first, by the first objective."""
-    name, direction = next(iter(objectives.items()))
-    return front.sort_values(name, ascending=direction == "minimize") if name in front else front
-
-
 def draw(ledger: Ledger, teachers: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Path]:
     """Write the front as a table and the plots to `folder`; returns the files, the interactive plot first."""
     trials = ledger.frame()
@@ -51,7 +43,11 @@ def draw(ledger: Ledger, teachers: Mapping[str, Mapping[str, Any]], folder: Path
     y, x = axes(ledger.objectives)
     if x is None:
         return files[2:]
-    lines = {name: record["metrics"]["accuracy"] for name, record in teachers.items()} if y == "accuracy" else None
+    lines = (
+        {name: record["metrics"]["accuracy"] for name, record in teachers.items()}
+        if y == "accuracy"
+        else None
+    )
     write_html(front_figure(trials, ledger.objectives, x=x, y=y, teachers=lines), files[0])
     front_png(trials, ledger.objectives, x, y, files[1], teachers=lines)
     return files
@@ -59,5 +55,7 @@ def draw(ledger: Ledger, teachers: Mapping[str, Mapping[str, Any]], folder: Path
 
 def axes(objectives: Mapping[str, Any]) -> tuple[str, str | None]:
     """What is worth drawing: something to maximise upwards, over something to minimise."""
-    up = next((name for name, direction in objectives.items() if direction == "maximize"), next(iter(objectives)))
+    up = next(
+        (name for name, direction in objectives.items() if direction == "maximize"), next(iter(objectives))
+    )
     return up, next((name for name in objectives if name != up), None)

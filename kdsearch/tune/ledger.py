@@ -79,7 +79,11 @@ class Ledger:
         """A trial begins."""
         record = Record(uid, len(self.records), config, baseline)
         self.records[uid] = record
-        tags = {"kdsearch.number": str(record.number), "kdsearch.baseline": baseline, "kdsearch.front": "false"}
+        tags = {
+            "kdsearch.number": str(record.number),
+            "kdsearch.baseline": baseline,
+            "kdsearch.front": "false",
+        }
         self.writer.trial(uid, record.recipe, config, tags)
         return record
 
@@ -121,7 +125,7 @@ class Ledger:
 
     def _enter(self, uid: str) -> None:
         self.writer.tag(uid, {"kdsearch.front": "true"})
-        for file in ("student.safetensors", "config.yaml"):
+        for file in ("student.safetensors", "input.json", "config.yaml"):
             path = self.trial_folder(uid) / file
             if path.exists():
                 self.writer.artifact(uid, path, "student")

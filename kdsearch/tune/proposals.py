@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kdsearch.tune.ledger import Ledger, Record, without_teachers
 from kdsearch.space import RandomTrial, canonical, fingerprint, sample
 from kdsearch.spec import Spec
+from kdsearch.tune.ledger import Ledger, Record, without_teachers
 
 if TYPE_CHECKING:
     import optuna
@@ -204,4 +204,3 @@ def new_study(spec: Spec, ledger: Ledger, name: str) -> optuna.Study:
         sampler=sampler,
         storage=JournalStorage(JournalFileBackend(str(ledger.folder / "study.journal"))),
     )
-

@@ -18,17 +18,18 @@ from kdsearch.constraints import Constraint, parse_constraints
 from kdsearch.distill.matching import match_layers
 from kdsearch.distill.preflight import Facts, preflight
 from kdsearch.errors import InputError, KdsearchError
-from kdsearch.measure import measure_architecture, metric
-from kdsearch.registry import find, parts
+from kdsearch.measure import measure_architecture
+from kdsearch.pareto import sort_front
+from kdsearch.registry import find, metric, parts
+from kdsearch.spec import Spec, dump_yaml
+from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups
 from kdsearch.tune.display import Display
-from kdsearch.tune.finish import draw, measure_front, sort_front
+from kdsearch.tune.finish import draw, measure_front
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals, new_study
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.teachers import best_teacher, get_teachers
-from kdsearch.spec import Spec, dump_yaml
-from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def run_search(
         folder.mkdir(parents=True)
         (folder / "spec.yaml").write_text(dump_yaml(spec.plain()), encoding="utf-8")
         slots = Slots(spec.compute, count, storage, folder / "train")
-        writer = Writer(resolve_uri(spec.tracking.uri), spec.tracking.experiment or spec.name, chosen, resume=False)
+        writer = Writer(
+            resolve_uri(spec.tracking.uri), spec.tracking.experiment or spec.name, chosen, resume=False
+        )
         writer.start(provenance(), {"spec.yaml": dump_yaml(spec.plain())})
         try:
             outcome = _search(spec, facts, chosen, folder, storage, slots, writer, display, started)

@@ -43,7 +43,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             if "epoch" in post:
                 self._ledger.epoch(uid, post["epoch"])
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """A trial ended, one way or another."""
         if trial_id not in self._uids:
             return

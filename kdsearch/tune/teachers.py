@@ -9,11 +9,13 @@ from typing import Any
 
 from kdsearch.distill.teachers import TeacherStore, teacher_key
 from kdsearch.errors import KdsearchError
-from kdsearch.tune.slots import Slots
 from kdsearch.spec import Spec
+from kdsearch.tune.slots import Slots
 
 
-def get_teachers(spec: Spec, storage: Path, slots: Slots, note: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+def get_teachers(
+    spec: Spec, storage: Path, slots: Slots, note: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
     """The record of every teacher of a spec, by name; those not in the store are trained in the worker groups.
 
     Raises:

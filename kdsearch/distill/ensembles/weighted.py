@@ -9,7 +9,9 @@ from kdsearch.types import NonNegative
 
 
 @register("ensemble", paper="You et al. (2017)")
-def weighted(logits: Tensor, members: tuple[str, ...], *, weights: dict[str, NonNegative] | None = None) -> Tensor:
+def weighted(
+    logits: Tensor, members: tuple[str, ...], *, weights: dict[str, NonNegative] | None = None
+) -> Tensor:
     """A constant weight (K, 1) for each teacher, of those with logits (K, B, C).
 
     Args:

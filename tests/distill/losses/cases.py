@@ -114,7 +114,8 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 def softmax(logits: Array) -> Array:
     """One row's probabilities, by the definition."""
-    return np.exp(logits) / np.exp(logits).sum()
+    exponentials: Array = np.exp(logits)
+    return exponentials / sum(exponentials)
 
 
 def divergence(p: Array, q: Array) -> float:

@@ -40,10 +40,14 @@ def test_the_paper_s_formula_on_maps_of_different_width_and_resolution():
 
 def test_each_image_has_the_distances_and_angles_at_itself():
     student, teacher = random(5, 6), random(5, 9, seed=1)
-    ours, theirs = distances(flat(student)), distances(flat(teacher))
-    expected = [np.mean([huber(ours[j, k] - theirs[j, k]) for k in range(5)]) for j in range(5)]
-    value = rkd(student, teacher, distance=1.0, angle=0.0)
-    torch.testing.assert_close(value, torch.tensor(expected, dtype=torch.float64))
+    s, t = flat(student), flat(teacher)
+    gaps = distances(s) - distances(t)
+    expected = []
+    for j in range(5):
+        others = [(i, k) for i in range(5) for k in range(5) if len({i, j, k}) == 3]
+        angles = [huber(cosine(s[i], s[j], s[k]) - cosine(t[i], t[j], t[k])) for i, k in others]
+        expected.append(sum(map(huber, gaps[j])) / 5 + 2 * sum(angles) / 25)
+    torch.testing.assert_close(rkd(student, teacher), torch.tensor(expected, dtype=torch.float64))
 
 
 def test_it_takes_no_notice_of_rotation_shift_and_scale():

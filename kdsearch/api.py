@@ -1,0 +1,181 @@
+"""The Python interface: what the command line is a thin layer over."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsearch.constraints import parse_constraints
+from kdsearch.errors import InputError, nearest
+from kdsearch.export import check_out, write_export
+from kdsearch.registry import metric
+from kdsearch.spec import Spec, load_spec
+from kdsearch.tracking import SearchRecord, download, read_search
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kdsearch.tune.display import Display
+    from kdsearch.tune.run import Outcome
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search, finished or still running, as MLflow has it."""
+
+    name: str
+    uri: str
+    outcome: Outcome | None = None
+    """What the search came to, where it ran in this process."""
+
+    @cached_property
+    def _record(self) -> SearchRecord:
+        return read_search(self.uri, self.name)
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The spec that was searched."""
+        from kdsearch.spec import parse_yaml
+
+        tree, _ = parse_yaml(self._record.spec, "spec.yaml")
+        return load_spec(tree)
+
+    @property
+    def objectives(self) -> dict[str, Any]:
+        """The direction of each objective, by metric."""
+        return {metric(name): direction for name, direction in self.spec.objectives.items()}
+
+    @property
+    def state(self) -> str:
+        """`running`, `complete`, `stopped` or `failed`."""
+        return self._record.state
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial: recipe, state, baseline, front, reason, and every final metric."""
+        return self._record.trials
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The members of the front, best first by the first objective."""
+        from kdsearch.pareto import sort_front
+
+        trials = self.trials
+        return sort_front(trials[trials["front"]], self.objectives)
+
+    def filter(self, where: str | None) -> pd.DataFrame:
+        """The members of the front that keep constraints such as `latency_ms <= 1`."""
+        front = self.front
+        if not where:
+            return front
+        columns = front.select_dtypes("number").columns.difference(["number"])
+        bounds = parse_constraints(where, list(columns))
+        keeps = [all(bound.holds(float(row[bound.name])) for bound in bounds) for _, row in front.iterrows()]
+        return front[keeps]
+
+    def best(self, objective: str | None = None, *, where: str | None = None) -> pd.Series[Any]:
+        """The member of the front that is best in one objective, by default the first."""
+        name = objective or next(iter(self.objectives))
+        if name not in self.objectives:
+            raise InputError(f"unknown objective '{name}'{nearest(name, self.objectives)}")
+        members = self._some(where)
+        place = members[name].idxmin() if self.objectives[name] == "minimize" else members[name].idxmax()
+        return members.loc[place]
+
+    def pick(self, pick: str | None = None, *, where: str | None = None) -> pd.Series[Any]:
+        """A trial by rule: `best:OBJECTIVE`, `knee`, or the id of a run of the front."""
+        if pick is None or pick == "best" or pick.startswith("best:"):
+            return self.best((pick or "").partition(":")[2] or None, where=where)
+        members = self._some(where)
+        if pick == "knee":
+            from kdsearch.pareto import knee
+
+            return members.loc[knee(members, self.objectives)]
+        chosen = members[(members["run_id"] == pick) | (members["uid"] == pick)]
+        if chosen.empty:
+            raise InputError(
+                f"--pick {pick}: expected best:OBJECTIVE, knee, or a run of the front of {self.name}"
+            )
+        return chosen.iloc[0]
+
+    def export(self, out: str | Path, *, pick: str | None = None, where: str | None = None) -> Path:
+        """Write a member of the front to a new folder: see `kdsearch.export.write_export`."""
+        import json
+
+        check_out(Path(out))
+        row = self.pick(pick, where=where)
+        with tempfile.TemporaryDirectory() as folder:
+            student = download(self.uri, str(row["run_id"]), "student", Path(folder))
+            described = json.loads((student / "input.json").read_text(encoding="utf-8"))
+            figures = row.drop(["config", "recipe", "front"]).dropna().to_dict()
+            return write_export(
+                Path(out),
+                row["config"],
+                student / "student.safetensors",
+                described,
+                figures,
+                str(row["recipe"]),
+            )
+
+    def _some(self, where: str | None) -> pd.DataFrame:
+        members = self.filter(where)
+        if members.empty:
+            reason = f"no member of its front keeps {where}" if where else "its front is empty"
+            raise InputError(f"search '{self.name}': {reason}")
+        return members
+
+
+def search(
+    spec: str | Path | Mapping[str, Any],
+    *,
+    name: str | None = None,
+    trials: int | None = None,
+    concurrent: int | None = None,
+    address: str | None = None,
+    tracking_uri: str | None = None,
+    overrides: Sequence[str] = (),
+    display: Display | None = None,
+) -> Search:
+    """Search the space of a spec for its Pareto front, and return the search.
+
+    Args:
+        spec: A YAML file, or its content.
+        name: Of the search; by default the spec's name, with a number where that is taken.
+        trials: Instead of `search.trials`.
+        concurrent: Instead of `search.concurrent`.
+        address: Of a Ray cluster; by default Ray is started here, or used as it runs in this process.
+        tracking_uri: Instead of `tracking.uri`.
+        overrides: `key.of.the.spec=value` each.
+        display: Shows how it is going; by default nothing does.
+
+    Raises:
+        InputError: When the spec or an argument is wrong; nothing was started or written then.
+        KdsearchError: When no trial succeeded.
+    """
+    from kdsearch.tracking import resolve_uri
+    from kdsearch.tune.display import Silent
+    from kdsearch.tune.run import run_search
+
+    given = {"search.trials": trials, "search.concurrent": concurrent, "tracking.uri": tracking_uri}
+    more = [f"{key}={value}" for key, value in given.items() if value is not None]
+    checked = load_spec(spec, [*overrides, *more])
+    file = None if isinstance(spec, Mapping) else str(spec)
+    outcome = run_search(checked, file=file, name=name, address=address, display=display or Silent())
+    return Search(outcome.name, resolve_uri(checked.tracking.uri), outcome)
+
+
+def open_search(name: str, tracking_uri: str = "sqlite:///mlflow.db") -> Search:
+    """A search that ran, or runs, anywhere that writes to this MLflow.
+
+    Raises:
+        InputError: When there is none of that name.
+    """
+    from kdsearch.tracking import resolve_uri
+
+    found = Search(name, resolve_uri(tracking_uri))
+    _ = found.state
+    return found

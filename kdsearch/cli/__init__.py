@@ -1,0 +1,39 @@
+"""The command line: one module a command, each a thin layer over the Python interface."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from kdsearch.cli.check import check
+from kdsearch.cli.export import export
+from kdsearch.cli.front import front
+from kdsearch.cli.schema import schema
+from kdsearch.cli.search import search
+from kdsearch.cli.teachers import teachers
+from kdsearch.cli.train import train
+from kdsearch.cli.ui import ui
+from kdsearch.errors import KdsearchError
+
+app = typer.Typer(
+    help="Search over knowledge distillation: teachers, losses, temperatures, hints and the student itself.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (check, search, front, export, train, teachers, ui, schema):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 done, 2 bad input, 1 failed."""
+    try:
+        app()
+    except KdsearchError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(1)

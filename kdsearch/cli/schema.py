@@ -1,0 +1,14 @@
+"""`kdsearch schema`."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+
+def schema() -> None:
+    """Print the JSON Schema of a spec, for editors."""
+    from kdsearch.spec import Spec
+
+    typer.echo(json.dumps(Spec.model_json_schema(), indent=1))

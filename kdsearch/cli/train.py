@@ -1,0 +1,28 @@
+"""`kdsearch train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdsearch.cli.options import see_user_modules
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="A spec with nothing left to search")],
+    out: Annotated[
+        Path | None, typer.Option(help="A folder that does not exist yet, for the student")
+    ] = None,
+) -> None:
+    """Distill one config, as an export or a user wrote it."""
+    from kdsearch.spec import load_spec
+    from kdsearch.train import train_config
+
+    see_user_modules()
+    metrics = train_config(load_spec(config), file=str(config), out=out, report=typer.echo)
+    for name, value in metrics.items():
+        typer.echo(f"{name:<16} {value:.6g}" if isinstance(value, float) else f"{name:<16} {value}")
+    if out is not None:
+        typer.echo(f"written to {out}")

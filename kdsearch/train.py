@@ -1,0 +1,101 @@
+"""One config, or the teachers of a spec, in this process: no search, and no Ray unless workers share the work."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kdsearch.errors import InputError
+from kdsearch.export import check_out, write_export
+from kdsearch.space import canonical, describe, dimensions
+from kdsearch.spec import Spec, load_spec
+
+
+def train_config(
+    spec: Spec, *, file: str | None, out: Path | None, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Distill one config, exactly as a search would.
+
+    Args:
+        spec: A spec with nothing left to search.
+        file: Where it came from, for messages.
+        out: Where the student goes, as an export; None keeps nothing but its teachers.
+        report: Told a line for each epoch.
+
+    Returns:
+        Its figures, those on the test split among them.
+
+    Raises:
+        InputError: When there is something left to search, or it does not hold.
+    """
+    from kdsearch.distill.matching import match_layers
+    from kdsearch.distill.preflight import preflight
+
+    if left := dimensions(spec):
+        names = ", ".join(dimension.name for dimension in left[:3])
+        raise InputError(
+            f"{file or 'the spec'} leaves {len(left)} dimensions to search ({names}, …): a config has none"
+        )
+    if out is not None:
+        check_out(out)
+    facts = preflight(spec, file)
+    config = canonical(match_layers(spec.tree(), facts.layers))
+    if not config["distill"]["losses"]:
+        raise InputError(f"{file or 'the spec'}: every loss has weight 0 or nothing to act on")
+
+    def epoch(metrics: dict[str, float]) -> bool:
+        report(
+            f"epoch {metrics['epoch']:.0f}  loss {metrics['loss']:.4f}  accuracy {metrics['accuracy']:.4f}"
+        )
+        return True
+
+    checked = load_spec(config)
+    with tempfile.TemporaryDirectory() as part:
+        if checked.compute.workers == 1:
+            described, metrics = _here(checked, Path(part), epoch, report)
+        else:
+            described, metrics = _in_a_group(checked, Path(part), report)
+        if out is not None:
+            write_export(
+                out, config, Path(part) / "student.safetensors", described, metrics, describe(config)
+            )
+    return metrics
+
+
+def _here(
+    config: Spec, folder: Path, epoch: Callable[[dict[str, float]], bool], report: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    from kdsearch.distill.session import Session, ensure_teachers, local_worker
+
+    session = Session(Path(config.compute.storage), local_worker(config))
+    ensure_teachers(config, session, lambda name, text: report(f"teacher {name}: {text}"))
+    metrics: dict[str, Any] = session.trial(config, folder, epoch)
+    metrics |= session.finish(config, folder / "student.safetensors")
+    return session.resident.splits(config).described(), metrics
+
+
+def _in_a_group(
+    config: Spec, folder: Path, report: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    import json
+
+    from kdsearch.tune.single import run_single
+
+    metrics = run_single(config, folder, report)
+    return json.loads((folder / "input.json").read_text(encoding="utf-8")), metrics
+
+
+def train_teachers(
+    spec: Spec, *, file: str | None, report: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """The record of every teacher of a spec; those not in the store are trained here."""
+    from kdsearch.distill.preflight import preflight
+    from kdsearch.distill.session import Session, ensure_teachers, local_worker
+
+    if not spec.teachers:
+        raise InputError(f"{file or 'the spec'} names no teachers")
+    preflight(spec, file)
+    session = Session(Path(spec.compute.storage), local_worker(spec))
+    return ensure_teachers(spec, session, lambda name, text: report(f"teacher {name}: {text}"))

@@ -1,0 +1,31 @@
+"""One config on one worker group, for configs that several workers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kdsearch.errors import KdsearchError
+from kdsearch.spec import Spec
+from kdsearch.tune.cluster import connected, groups
+from kdsearch.tune.slots import Slots
+from kdsearch.tune.teachers import get_teachers
+
+
+def run_single(config: Spec, folder: Path, report: Callable[[str], None]) -> dict[str, Any]:
+    """Distill a config on a worker group started for it; its files go to `folder`. Returns its figures."""
+    storage = Path(config.compute.storage)
+    with connected(None) as resources:
+        groups(config, resources)
+        slots = Slots(config.compute, 1, storage, folder / "train")
+        try:
+            get_teachers(config, storage, slots, report)
+            job = {"config": config.plain(), "folder": str(folder.absolute())}
+            posts = [slots.run({**job, "uid": kind, "kind": kind}) for kind in ("trial", "finish")]
+        finally:
+            slots.close()
+    for post in posts:
+        if "error" in post:
+            raise KdsearchError(str(post["error"]))
+    return {**posts[0]["metrics"], **posts[1]["metrics"]}
