@@ -79,12 +79,13 @@ class Search:
 
     def best(self, objective: str | None = None, *, where: str | None = None) -> pd.Series[Any]:
         """The member of the front that is best in one objective, by default the first."""
+        from kdsearch.pareto import sort_front
+
         name = objective or next(iter(self.objectives))
         if name not in self.objectives:
             raise InputError(f"unknown objective '{name}'{nearest(name, self.objectives)}")
         members = self._some(where)
-        place = members[name].idxmin() if self.objectives[name] == "minimize" else members[name].idxmax()
-        return members.loc[place]
+        return sort_front(members, {name: self.objectives[name]}).iloc[0]
 
     def pick(self, pick: str | None = None, *, where: str | None = None) -> pd.Series[Any]:
         """A trial by rule: `best:OBJECTIVE`, `knee`, or the id of a run of the front."""
@@ -94,7 +95,7 @@ class Search:
         if pick == "knee":
             from kdsearch.pareto import knee
 
-            return members.loc[knee(members, self.objectives)]
+            return members.loc[[knee(members, self.objectives)]].iloc[0]
         chosen = members[(members["run_id"] == pick) | (members["uid"] == pick)]
         if chosen.empty:
             raise InputError(
@@ -111,7 +112,8 @@ class Search:
         with tempfile.TemporaryDirectory() as folder:
             student = download(self.uri, str(row["run_id"]), "student", Path(folder))
             described = json.loads((student / "input.json").read_text(encoding="utf-8"))
-            figures = row.drop(["config", "recipe", "front"]).dropna().to_dict()
+            kept = row.drop(["config", "recipe", "front"]).dropna()
+            figures = {str(key): value for key, value in kept.items()}
             return write_export(
                 Path(out),
                 row["config"],

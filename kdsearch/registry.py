@@ -53,7 +53,9 @@ KINDS: Mapping[str, Kind] = {
         "student_features teacher_features student_shapes teacher_shapes "
         "student_image_gradient teacher_image_gradient",
     ),
-    "ensemble": _kind("kdsearch.distill.ensembles", "logits labels members temperature"),
+    "ensemble": _kind(
+        "kdsearch.distill.ensembles", "logits student_logits labels members classes temperature"
+    ),
     "optimizer": _kind("kdsearch.distill.optimizers", "params"),
     "schedule": _kind("kdsearch.distill.schedules", "progress"),
     "objective": _kind("kdsearch.measure", "model shape logits labels"),
@@ -110,8 +112,9 @@ class Part:
         """Import the part. Raises InputError when its module, or the name in it, is not there."""
         try:
             target: Callable[..., Any] = getattr(importlib.import_module(self.module), self.target)
-        except (ImportError, AttributeError) as error:
-            raise InputError(f"{self.kind} '{self.name}' cannot be imported: {error}") from error
+        except Exception as error:  # a user's module may raise anything while it is imported
+            reason = error if isinstance(error, ImportError | AttributeError) else repr(error)
+            raise InputError(f"{self.kind} '{self.name}' cannot be imported: {reason}") from error
         if prefix := self.facts.get("prefix"):
             return partial(target, name=self.name.removeprefix(f"{prefix}:"))
         return target
@@ -160,16 +163,20 @@ def _registered(kind: str) -> Mapping[str, Part]:
 def _from_user(kind: str, name: str, module: str, target: str) -> Part:
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # its packages are imported, and may raise anything
         raise InputError(f"{kind} '{name}': module '{module}' cannot be found: {error}") from error
     if spec is None:
         raise InputError(f"{kind} '{name}': there is no module '{module}' on the Python path")
     if not spec.origin or not spec.origin.endswith(".py"):
         return Part(kind, name, module, target, "", (), {}, {}, open=True)
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    try:
+        tree = ast.parse(Path(spec.origin).read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"{kind} '{name}': '{module}' is not Python: {error}") from None
     definitions = {node.name: node for node in tree.body if isinstance(node, _Definition)}
     if target not in definitions:
-        raise InputError(f"{kind} '{name}': '{module}' defines no '{target}'{nearest(target, definitions)}")
+        public = [known for known in definitions if not known.startswith("_")]
+        raise InputError(f"{kind} '{name}': '{module}' defines no '{target}'{nearest(target, public)}")
     node = definitions[target]
     facts = next((facts for marked, facts in _marked(tree, kind) if marked is node), {})
     return _describe(kind, name, module, node, facts)
@@ -184,7 +191,7 @@ def _marked(tree: ast.Module, kind: str) -> Iterator[tuple[_Definition, dict[str
             continue
         for call in node.decorator_list:
             if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "register":
-                (first, *_) = call.args
+                first = call.args[0] if call.args else None
                 if isinstance(first, ast.Constant) and first.value == kind:
                     yield node, {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
 
@@ -229,10 +236,14 @@ def _parameters(function: ast.FunctionDef | None, docs: Mapping[str, str]) -> It
     defaults |= {a.arg: d for a, d in keyword_only if d is not None}
     for argument in _arguments(function):
         default = defaults.get(argument.arg)
+        try:
+            value = ast.literal_eval(default) if default is not None else None
+        except ValueError:
+            continue  # a default that is no literal, as a class: the part keeps it, and no spec can set it
         yield Parameter(
             name=argument.arg,
-            annotation=_evaluate(argument.annotation) if argument.annotation else Any,
-            default=ast.literal_eval(default) if default is not None else None,
+            annotation=_annotation(argument.annotation),
+            default=value,
             required=default is None,
             doc=docs.get(argument.arg, ""),
         )
@@ -258,6 +269,18 @@ _NAMES: Mapping[str, Any] = {
 }
 
 
+def _annotation(node: ast.expr | None) -> Any:
+    match node:
+        case None:
+            return Any
+        case ast.Constant(value=str(text)):
+            return _annotation(ast.parse(text, mode="eval").body)
+    try:
+        return _evaluate(node)
+    except TypeError:
+        return Any
+
+
 def _evaluate(node: ast.expr) -> Any:
     """The type that an annotation names, built from known names only; `Any` for every other."""
     match node:
@@ -277,6 +300,6 @@ def _evaluate(node: ast.expr) -> Any:
             if base is Any:
                 return Any
             return base(*map(_evaluate, args), **{k.arg: _evaluate(k.value) for k in keywords if k.arg})
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)):
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             return -value
     return Any

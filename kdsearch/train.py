@@ -1,4 +1,4 @@
-"""One config, or the teachers of a spec, in this process: no search, and no Ray unless workers share the work."""
+"""One config, or the teachers of a spec, in this process: no search, and no Ray for a single worker."""
 
 from __future__ import annotations
 

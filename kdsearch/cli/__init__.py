@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -29,6 +30,8 @@ for command in (check, search, front, export, train, teachers, ui, schema):
 
 def main() -> None:
     """Run a command. Exit codes: 0 done, 2 bad input, 1 failed."""
+    # A spec may name modules of the folder that the command runs in, as with `python -m`.
+    sys.path.insert(0, str(Path.cwd()))
     try:
         app()
     except KdsearchError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsearch.cli.options import Overrides, SpecFile, see_user_modules
+from kdsearch.cli.options import Overrides, SpecFile, console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,33 +23,33 @@ def check(
     ] = False,
 ) -> None:
     """Validate a spec, and print its dimensions and one sample config."""
-    from rich.console import Console
     from rich.table import Table
 
     from kdsearch.space import RandomTrial, canonical, config_yaml, dimensions, sample
     from kdsearch.spec import load_spec
 
-    see_user_modules()
     spec = load_spec(space, overrides)
-    console = Console()
+    out = console()
     found = dimensions(spec)
-    table = Table("Dimension", "Kind", "Range", "When", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in ("Dimension", "Kind", "Range", "When"):
+        table.add_column(head, overflow="fold")
     for dimension in found:
         table.add_row(dimension.name, dimension.kind, dimension.range, dimension.when or "always")
     if found:
-        console.print(table)
-        console.print()
-    console.print(f"{len(found)} dimensions" if found else "no dimensions: this is a config", highlight=False)
+        out.print(table)
+        out.print()
+    out.print(f"{len(found)} dimensions" if found else "no dimensions: this is a config", highlight=False)
     if layers:
-        _print_layers(console, spec, space)
+        _print_layers(out, spec, space)
         return
     config = canonical(sample(spec, RandomTrial(spec.search.seed)))
-    console.print("\n[bold]one sample config[/bold]")
+    out.print("\n[bold]one sample config[/bold]")
     shown = {key: config[key] for key in ("teachers", "student", "distill", "optim")}
-    console.print(config_yaml(shown), highlight=False, markup=False, soft_wrap=True)
+    out.print(config_yaml(shown), highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_layers(console: Console, spec: Spec, file: Path) -> None:
+def _print_layers(out: Console, spec: Spec, file: Path) -> None:
     from kdsearch.distill.preflight import preflight
     from kdsearch.space import corners, describe_model
 
@@ -59,7 +59,7 @@ def _print_layers(console: Console, spec: Spec, file: Path) -> None:
     }
     models |= {f"student {describe_model(student)}": student for student in corners(spec.tree()["student"])}
     for name, model in models.items():
-        console.print(f"\n[bold]{name}[/bold]")
+        out.print(f"\n[bold]{name}[/bold]")
         hintable, _ = facts.layers(model)
         for layer in hintable:
-            console.print(f"  {layer.path:<24} {' x '.join(map(str, layer.shape))}", highlight=False)
+            out.print(f"  {layer.path:<24} {' x '.join(map(str, layer.shape))}", highlight=False)

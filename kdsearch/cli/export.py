@@ -27,5 +27,6 @@ def export(
     row = found.pick(pick, where=where)
     folder = found.export(out, pick=str(row["uid"]))
     typer.echo(
-        f"{row['recipe']}\nwritten to {folder}, read back and found equal; {folder / 'README.md'} says how to load it"
+        f"{row['recipe']}\nwritten to {folder}, read back and found equal; "
+        f"{folder / 'README.md'} says how to load it"
     )

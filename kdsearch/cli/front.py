@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kdsearch.cli.options import TrackingUri, Where, tracking_uri
+from kdsearch.cli.options import TrackingUri, Where, console, tracking_uri
 
 
 def front(
@@ -16,8 +16,6 @@ def front(
     uri: TrackingUri = None,
 ) -> None:
     """Print the front of a finished or running search, read from MLflow."""
-    from rich.console import Console
-
     import kdsearch
     from kdsearch.pareto import front_table, to_csv, to_json
 
@@ -26,7 +24,7 @@ def front(
     if format == "table":
         running = " (still running)" if found.state == "running" else ""
         caption = f"{name}{running}: {len(members)} of {len(found.trials)} trials"
-        Console().print(front_table(members, caption=caption))
+        console().print(front_table(members, caption=caption))
     else:
         text = {"csv": to_csv, "json": to_json}[format](members.drop(columns="config"))
         typer.echo(text, nl=False)

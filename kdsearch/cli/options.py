@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDE = 10_000
 DEFAULT_URI = "sqlite:///mlflow.db"
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The spec", show_default=False)]
@@ -29,10 +32,9 @@ def tracking_uri(given: str | None) -> str:
     return given or DEFAULT_URI
 
 
-def see_user_modules() -> None:
-    """Let a spec name modules of the folder that the command runs in, as `python -m` would."""
-    import sys
+def console() -> Console:
+    """Where tables go: as wide as the terminal, and wide enough for every table where there is none."""
+    from rich.console import Console
 
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    here = Console()
+    return here if here.is_terminal else Console(width=_WIDE)

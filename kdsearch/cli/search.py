@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsearch.cli.options import DEFAULT_URI, Overrides, SpecFile, TrackingUri, see_user_modules
+from kdsearch.cli.options import DEFAULT_URI, Overrides, SpecFile, TrackingUri, console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,13 +29,10 @@ def search(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Search a space for its Pareto front. Ctrl-C once keeps all that is done, and prints the front."""
-    from rich.console import Console
-
     import kdsearch
     from kdsearch.tune.display import display_for
 
-    see_user_modules()
-    console = Console()
+    out = console()
     found = kdsearch.search(
         space,
         name=name,
@@ -43,39 +41,41 @@ def search(
         address=address,
         tracking_uri=tracking_uri,
         overrides=overrides,
-        display=display_for(console),
+        display=display_for(out),
     )
     assert found.outcome is not None
-    _report(console, found, found.outcome)
+    _report(out, found, found.outcome)
 
 
-def _report(console: Console, found: Search, outcome: Outcome) -> None:
+def _report(out: Console, found: Search, outcome: Outcome) -> None:
     from kdsearch.pareto import front_table
 
-    states = outcome.trials["state"].value_counts() if len(outcome.trials) else {}
-    counts = ", ".join(f"{count} {state}" for state, count in states.items()) or "none"
-    console.print(f"\n[bold]{outcome.name}[/bold]: {counts} in {outcome.seconds:.0f} s", highlight=False)
+    states: Mapping[Any, int] = (
+        outcome.trials["state"].value_counts().to_dict() if len(outcome.trials) else {}
+    )
+    counts = ", ".join(f"{count} {state}" for state, count in states.most_common()) or "none"
+    out.print(f"\n[bold]{outcome.name}[/bold]: {counts} in {outcome.seconds:.0f} s", highlight=False)
     for count, what in ((outcome.refused, "configs refused before training, for their constraints"),):
         if count:
-            console.print(f"{count} {what}", highlight=False)
+            out.print(f"{count} {what}", highlight=False)
     if outcome.exhausted:
-        console.print("the space has no further config to try", highlight=False)
+        out.print("the space has no further config to try", highlight=False)
     failed = outcome.trials[outcome.trials["state"] == "failed"] if len(outcome.trials) else outcome.trials
     for row in failed.itertuples():
-        console.print(f"failed: {row.recipe}: {row.reason}", highlight=False, markup=False, soft_wrap=True)
-    console.print(front_table(outcome.front))
+        out.print(f"failed: {row.recipe}: {row.reason}", highlight=False, markup=False, soft_wrap=True)
+    out.print(front_table(outcome.front))
     if not outcome.tracked:
-        console.print(
+        out.print(
             f"MLflow did not take everything; the files in {outcome.folder} are complete", style="yellow"
         )
     for plot in outcome.plots:
-        console.print(f"{plot}", highlight=False, soft_wrap=True)
+        out.print(f"{plot}", highlight=False, soft_wrap=True)
     uri = (
         ""
         if found.uri.endswith(DEFAULT_URI.removeprefix("sqlite:///"))
         else f" --tracking-uri {shlex.quote(found.uri)}"
     )
     quoted = shlex.quote(outcome.name)
-    console.print("\nnext:", highlight=False)
+    out.print("\nnext:", highlight=False)
     for command in (f"ui{uri}", f"front {quoted}{uri}", f"export {quoted}{uri} --out {quoted}-student"):
-        console.print(f"  kdsearch {command}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"  kdsearch {command}", highlight=False, markup=False, soft_wrap=True)

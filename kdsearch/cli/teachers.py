@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from kdsearch.cli.options import Overrides, SpecFile, see_user_modules
+from kdsearch.cli.options import Overrides, SpecFile, console
 
 
 def teachers(space: SpecFile, overrides: Overrides = []) -> None:  # noqa: B006
     """Train or load the teachers of a spec, and print what they score."""
-    from rich.console import Console
     from rich.table import Table
 
     from kdsearch.space import describe_model
     from kdsearch.spec import load_spec
     from kdsearch.train import train_teachers
 
-    see_user_modules()
     spec = load_spec(space, overrides)
-    console = Console()
     records = train_teachers(spec, file=str(space), report=typer.echo)
-    table = Table(
-        "Teacher", "Model", "Accuracy", "Test", "Params", "MACs", "MB", "Weights", box=None, pad_edge=False
-    )
+    table = Table(box=None, pad_edge=False)
+    for head in ("Teacher", "Model", "Accuracy", "Test", "Params", "MACs", "MB", "Weights"):
+        table.add_column(head, overflow="fold")
     for name, record in records.items():
         scores = record["metrics"]
         table.add_row(
@@ -35,4 +32,4 @@ def teachers(space: SpecFile, overrides: Overrides = []) -> None:  # noqa: B006
             f"{scores['size_mb']:.3g}",
             str(record["weights"]),
         )
-    console.print(table)
+    console().print(table)

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from kdsearch.cli.options import see_user_modules
-
 
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="A spec with nothing left to search")],
@@ -20,7 +18,6 @@ def train(
     from kdsearch.spec import load_spec
     from kdsearch.train import train_config
 
-    see_user_modules()
     metrics = train_config(load_spec(config), file=str(config), out=out, report=typer.echo)
     for name, value in metrics.items():
         typer.echo(f"{name:<16} {value:.6g}" if isinstance(value, float) else f"{name:<16} {value}")

@@ -96,19 +96,31 @@ def resolve(reference: str | float, layers: list[Layer], model: str) -> Layer:
     return layers[min(int(reference * len(layers)), len(layers) - 1)]
 
 
+class DeepEnough(Exception):  # noqa: N818
+    """Raised out of a forward pass once every tapped layer has run."""
+
+
 class Taps:
     """Catches the outputs of named modules whenever `model` runs. Only these modules get a hook."""
 
-    def __init__(self, model: nn.Module, paths: Iterable[str]) -> None:
+    def __init__(self, model: nn.Module, paths: Iterable[str], *, stop: bool = False) -> None:
+        """
+        Args:
+            model: To be tapped.
+            paths: Of its modules, the deepest last.
+            stop: End each forward pass at the deepest one, by raising `DeepEnough`.
+        """
         self.caught: dict[str, Tensor] = {}
         modules: Mapping[str, nn.Module] = dict(model.named_modules())
-        self._handles = [
-            modules[path].register_forward_hook(self._catch(path)) for path in dict.fromkeys(paths)
-        ]
+        distinct = list(dict.fromkeys(paths))
+        self._last = distinct[-1] if stop and distinct else None
+        self._handles = [modules[path].register_forward_hook(self._catch(path)) for path in distinct]
 
     def _catch(self, path: str) -> Any:
         def hook(module: nn.Module, args: object, output: Tensor) -> None:
             self.caught[path] = output
+            if path == self._last:
+                raise DeepEnough
 
         return hook
 

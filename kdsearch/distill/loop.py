@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from kdsearch.data import Batches
 from kdsearch.distill.objective import Objective
-from kdsearch.distill.teachers import Teachers
+from kdsearch.distill.shown import Teachers
 from kdsearch.errors import KdsearchError
 from kdsearch.registry import find
 from kdsearch.spec import Optim

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,87 +11,117 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.data import Batch
+from kdsearch.distill.ensembles.dropout import drop
 from kdsearch.distill.layers import Taps
-from kdsearch.distill.teachers import Shown
+from kdsearch.distill.shown import Shown, image_gradient
+from kdsearch.distill.terms import Term
 from kdsearch.registry import find
-from kdsearch.spec import Loss
+from kdsearch.spec import Ensemble
+
+Target = tuple[Tensor, Tensor]
 
 
-@dataclass(frozen=True)
-class Term:
-    """One loss at work: what it is called with, and on which pair of layers."""
+class Combination(nn.Module):
+    """How the outputs of the members become targets, with teacher dropout."""
 
-    label: str
-    weight: float
-    call: Callable[..., Tensor]
-    needs: tuple[str, ...]
-    teacher: str = ""
-    student_layer: str = ""
-    teacher_layer: str = ""
+    def __init__(self, ensemble: Ensemble, members: tuple[str, ...], classes: int, dropout: float) -> None:
+        """
+        Args:
+            ensemble: The strategy and its options.
+            members: Names of the teachers.
+            classes: Number of logits.
+            dropout: Probability with which a teacher is left out of a batch.
+        """
+        super().__init__()
+        part = find("ensemble", ensemble.part)
+        make = part.load()
+        self.needs, self.dropout = part.needs, dropout
+        self.strategy: Callable[..., Tensor | Target]
+        if isinstance(make, type):
+            supply = {"members": members, "classes": classes}
+            asked = inspect.signature(make).parameters
+            self.strategy = make(**{k: v for k, v in supply.items() if k in asked}, **ensemble.options)
+        else:
+            self.strategy = partial(make, **ensemble.options)
+
+    def forward(
+        self,
+        shown: Shown,
+        student_logits: Tensor,
+        labels: Tensor,
+        members: tuple[str, ...],
+        temperature: float,
+        training: bool,
+    ) -> Target:
+        """Targets (M, B, C), and the weight (M, B) or (M, 1) of each."""
+        assert shown.logits is not None
+        given = {
+            "logits": shown.logits,
+            "student_logits": student_logits,
+            "labels": labels,
+            "members": members,
+            "temperature": temperature,
+        }
+        made = self.strategy(**{need: given[need] for need in self.needs})
+        logits, weights = (shown.logits, made) if isinstance(made, Tensor) else made
+        return logits, drop(weights, self.dropout) if self.dropout and training else weights
 
 
 class Objective(nn.Module):
     """A student and the weighted sum of its losses.
 
-    Being one module, the student and the losses' own parameters share the optimiser, DDP and checkpoints.
+    Being one module, the student, the losses' own parameters and a learned ensemble share the optimiser, DDP
+    and checkpoints.
     """
 
     def __init__(
-        self,
-        student: nn.Module,
-        losses: Mapping[str, Loss],
-        student_shapes: Mapping[str, tuple[int, ...]],
-        teacher_shapes: Mapping[str, Mapping[str, tuple[int, ...]]],
+        self, student: nn.Module, terms: Iterable[Term], members: tuple[str, ...], combine: Combination
     ) -> None:
         """
         Args:
             student: Maps images (B, C, H, W) to logits (B, classes).
-            losses: By label, their layers given as paths.
-            student_shapes: The shape of each layer's feature, by path, where hints need it.
-            teacher_shapes: The same for each teacher.
+            terms: The losses.
+            members: The teachers whose outputs are combined.
+            combine: How.
         """
         super().__init__()
         self.student = student
-        self.modules_of_losses = nn.ModuleList()
-        self.terms: list[Term] = []
-        self.labels = list(losses)
-        for label, loss in losses.items():
-            part = find("loss", loss.part)
-            make, match = part.load(), loss.layers
-            for student_layer, teacher_layer in match.pairs if match else [("", "")]:
-                shapes = {}
-                if match:
-                    shapes["student_shape"] = student_shapes[str(student_layer)]
-                    shapes["teacher_shape"] = teacher_shapes[match.teacher][str(teacher_layer)]
-                call = self._instance(make, loss.options, shapes)
-                teacher = match.teacher if match else ""
-                layers = str(student_layer), str(teacher_layer)
-                self.terms.append(Term(label, float(loss.weight), call, part.needs, teacher, *layers))
-        self.taps = Taps(student, [term.student_layer for term in self.terms if term.student_layer])
-
-    def _instance(
-        self, make: Any, options: Mapping[str, Any], shapes: Mapping[str, Any]
-    ) -> Callable[..., Tensor]:
-        if not isinstance(make, type):
-            return partial(make, **options)
-        module = make(**shapes, **options)
-        self.modules_of_losses.append(module)
-        return module  # type: ignore[no-any-return]
+        self.terms = list(terms)
+        self.members = members
+        self.combine = combine
+        self.losses = nn.ModuleList(term.call for term in self.terms if isinstance(term.call, nn.Module))
+        self.labels = list(dict.fromkeys(term.label for term in self.terms))
+        self.taps = Taps(student, [path for term in self.terms for path in term.student_layers])
+        self._gradients = any("student_image_gradient" in term.needs for term in self.terms)
 
     def forward(self, batch: Batch, shown: Shown) -> tuple[Tensor, Tensor]:
-        """The objective (), and each loss, unweighted and detached, (len(labels),) in the order of `labels`."""
-        logits = self.student(batch.images)
+        """The objective (), and each loss, unweighted and detached, (len(labels),) as in `labels`."""
+        images = batch.images.requires_grad_() if self._gradients else batch.images
+        logits = self.student(images)
         features = self.taps.take()
-        given: dict[str, Tensor] = {
+        given: dict[str, Any] = {
             "student_logits": logits,
             "labels": batch.labels,
-            "images": batch.images,
+            "images": images,
             "indices": batch.indices,
         }
-        values = {label: logits.new_zeros(()) for label in self.labels}
+        if self._gradients:
+            given["student_image_gradient"] = image_gradient(logits, batch.labels, images, create_graph=True)
+        targets: dict[float, Target] = {}
+        values = dict.fromkeys(self.labels, logits.new_zeros(()))
         total = logits.new_zeros(())
         for term in self.terms:
-            value = _evaluate(term, given, features, shown)
+            arguments = {need: given[need] for need in term.needs if need in given} | _layers(
+                term, features, shown
+            )
+            if term.of_members:
+                if term.temperature not in targets:
+                    targets[term.temperature] = self.combine(
+                        shown, logits.detach(), batch.labels, self.members, term.temperature, self.training
+                    )
+                value = _over_members(term, arguments, shown, targets[term.temperature])
+            else:
+                value = term.call(**arguments).mean()
             total = total + term.weight * value
             values[term.label] = values[term.label] + value.detach()
         return total, torch.stack(list(values.values()))
@@ -101,24 +131,26 @@ class Objective(nn.Module):
         self.taps.close()
 
 
-def _evaluate(
-    term: Term, given: Mapping[str, Tensor], features: Mapping[str, Tensor], shown: Shown
-) -> Tensor:
-    arguments = {need: given[need] for need in term.needs if need in given}
-    if term.student_layer:
-        arguments["student_feature"] = features[term.student_layer]
-        arguments["teacher_feature"] = shown.features[term.teacher, term.teacher_layer]
-    if "teacher_logits" not in term.needs or shown.logits is None or shown.weights is None:
-        return term.call(**arguments).mean()
-    return sum_over_teachers(term.call, arguments, shown.logits, shown.weights)
+def _layers(term: Term, features: Mapping[str, Tensor], shown: Shown) -> dict[str, Any]:
+    if not term.student_layers:
+        return {}
+    student = [features[path] for path in term.student_layers]
+    teacher = [shown.features[place] for place in term.teacher_layers]
+    given = {
+        "student_feature": student[0],
+        "teacher_feature": teacher[0],
+        "student_features": student,
+        "teacher_features": teacher,
+    }
+    return {need: given[need] for need in term.needs if need in given}
 
 
-def sum_over_teachers(
-    call: Callable[..., Tensor], arguments: Mapping[str, Tensor], logits: Tensor, weights: Tensor
-) -> Tensor:
-    """Σ_k mean over the batch of w_k(x) · loss_k, for logits (K, B, C) and weights (K, B) or (K, 1)."""
-    parts = [
-        (weight * call(**arguments, teacher_logits=teacher)).mean()
-        for weight, teacher in zip(weights, logits, strict=True)
-    ]
+def _over_members(term: Term, arguments: Mapping[str, Any], shown: Shown, target: Target) -> Tensor:
+    """Σ_k mean over the batch of w_k(x) · loss_k."""
+    parts = []
+    for index, (logits, weight) in enumerate(zip(*target, strict=True)):
+        theirs = {"teacher_logits": logits} if "teacher_logits" in term.needs else {}
+        if shown.image_gradients is not None and "teacher_image_gradient" in term.needs:
+            theirs["teacher_image_gradient"] = shown.image_gradients[index]
+        parts.append((weight * term.call(**arguments, **theirs)).mean())
     return torch.stack(parts).sum()

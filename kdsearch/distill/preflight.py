@@ -76,7 +76,7 @@ def _matches(spec: Spec, facts: Facts) -> Iterator[Problem]:
             config = {
                 **spec.tree(),
                 "student": student,
-                "distill": {"losses": {label: {"match": spec.tree()["distill"]["losses"][label]["match"]}}},
+                "distill": {"losses": {label: spec.tree()["distill"]["losses"][label]}},
             }
             try:
                 match_layers(config, facts.layers)

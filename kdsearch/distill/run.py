@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from kdsearch import models
 from kdsearch.constraints import parse_constraints
 from kdsearch.data import Augment, Batches
 from kdsearch.distill.evaluate import predict
-from kdsearch.distill.layers import all_layers
+from kdsearch.distill.layers import Layer, all_layers, hintable_layers
 from kdsearch.distill.loop import Report, distill
-from kdsearch.distill.objective import Objective
+from kdsearch.distill.objective import Combination, Objective
 from kdsearch.distill.resident import Resident, Splits
-from kdsearch.distill.teachers import Teachers
+from kdsearch.distill.shown import Teachers
+from kdsearch.distill.terms import Sides, Term, make_terms
 from kdsearch.measure import Timings, measure_architecture, measure_predictions
 from kdsearch.registry import find, metric, parts
-from kdsearch.spec import Ensemble, Match, Spec
+from kdsearch.spec import Spec
 
 #: Measured for every student, whatever the objectives are.
 ALWAYS = ("accuracy", "parameters", "macs", "size_mb")
@@ -72,9 +72,9 @@ def run(
     if timings is not None:
         result |= timings.of(student, tree["student"], shape, classes, names)
     if worker.device.type == "cuda":
-        student = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        student = student.to(memory_format=torch.channels_last)
     torch.manual_seed(seed)
-    teachers, objective = assemble(config, student, resident, shape)
+    teachers, objective = assemble(config, student, resident, splits)
     try:
         metrics = distill(
             objective.to(worker.device),
@@ -120,41 +120,36 @@ def batches(config: Spec, splits: Splits, worker: Worker) -> Batches:
 
 
 def assemble(
-    config: Spec, student: nn.Module, resident: Resident, shape: tuple[int, ...]
+    config: Spec, student: nn.Module, resident: Resident, splits: Splits
 ) -> tuple[Teachers, Objective]:
     """The teachers of a config, and its student with its losses, ready to be trained."""
-    use = config.distill.teachers
-    matches = [loss.layers for loss in config.distill.losses.values() if isinstance(loss.layers, Match)]
-    hinted = {
-        match.teacher: tuple(
-            str(layer) for other in matches if other.teacher == match.teacher for _, layer in other.pairs
-        )
-        for match in matches
-    }
+    use, losses = config.distill.teachers, config.distill.losses
+    members = tuple(use.members)
     frozen = {name: resident.teacher(config, name) for name in config.teachers}
-    teachers = Teachers(frozen, tuple(use.members), _combiner(use.combine), hinted)
-    objective = Objective(
-        student,
-        config.distill.losses,
-        _shapes(student, shape) if matches else {},
-        {name: _shapes(frozen[name], shape) for name in hinted},
+    needs = {need for loss in losses.values() for need in find("loss", loss.part).needs}
+    tapped = not needs.isdisjoint(("student_feature", "student_features"))
+    sides = Sides(
+        student=_layers(student, splits) if tapped else ([], []),
+        teachers={name: _layers(model, splits) for name, model in frozen.items()} if tapped else {},
+        members=members,
+        examples=len(splits.train),
+        classes=len(splits.classes),
     )
-    return teachers, objective
+    terms = list(make_terms(losses, sides))
+    combine = Combination(use.combine, members, len(splits.classes), use.dropout)
+    hinted = {name: _hinted(name, terms, sides) for name in frozen}
+    teachers = Teachers(frozen, members, hinted, gradients="teacher_image_gradient" in needs)
+    return teachers, Objective(student, terms, members, combine)
 
 
-def _combiner(ensemble: Ensemble) -> Callable[..., Tensor]:
-    part = find("ensemble", ensemble.part)
-    combine = part.load()
-
-    def weights(**given: object) -> Tensor:
-        chosen: Tensor = combine(**{need: given[need] for need in part.needs}, **ensemble.options)
-        return chosen
-
-    return weights
+def _layers(model: nn.Module, splits: Splits) -> tuple[list[Layer], list[Layer]]:
+    return hintable_layers(model, splits.shape), all_layers(model, splits.shape)
 
 
-def _shapes(model: nn.Module, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    return {layer.path: layer.shape for layer in all_layers(model, shape)}
+def _hinted(name: str, terms: list[Term], sides: Sides) -> tuple[str, ...]:
+    """The layers of a teacher that some term looks at, in the order in which they run."""
+    wanted = {path for term in terms for teacher, path in term.teacher_layers if teacher == name}
+    return tuple(layer.path for layer in sides.teachers[name][1] if layer.path in wanted) if wanted else ()
 
 
 def _score(student: nn.Module, splits: Splits, device: torch.device, names: list[str]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Teachers: what determines one, where its weights are kept, and what it shows a student."""
+"""Teachers: what determines one, and where its weights are kept."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
 
-from kdsearch.data import Batch
-from kdsearch.distill.layers import Taps
 from kdsearch.errors import InputError
 from kdsearch.space import digest
 from kdsearch.spec import Spec, load_spec
@@ -99,54 +95,3 @@ class TeacherStore:
         with (self.folder / f"{key}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the teachers show for one batch.
-
-    `logits` (K, B, C) of the members, `weights` (K, B) or (K, 1), and the features of hinted layers by
-    (teacher, layer).
-    """
-
-    logits: Tensor | None
-    weights: Tensor | None
-    features: Mapping[tuple[str, str], Tensor]
-
-
-class Teachers:
-    """Frozen teachers, run once a batch for everything that the losses ask of them."""
-
-    def __init__(
-        self,
-        models: Mapping[str, nn.Module],
-        members: tuple[str, ...],
-        combine: Callable[..., Tensor],
-        hinted: Mapping[str, tuple[str, ...]],
-    ) -> None:
-        """
-        Args:
-            models: All teachers in use, frozen and in eval mode.
-            members: Those whose logits are used.
-            combine: From `logits`, `labels` and `members` to the weights of the members.
-            hinted: The paths of the layers whose features are used, by teacher.
-        """
-        self.models = models
-        self.members = members
-        self.combine = combine
-        self.taps = {name: Taps(models[name], paths) for name, paths in hinted.items()}
-
-    @torch.no_grad()
-    def __call__(self, batch: Batch) -> Shown:
-        """What the teachers show for one batch, without gradients."""
-        outputs = {name: model(batch.images) for name, model in self.models.items()}
-        features = {(name, path): f for name, taps in self.taps.items() for path, f in taps.take().items()}
-        if not self.members:
-            return Shown(None, None, features)
-        logits = torch.stack([outputs[name] for name in self.members])
-        return Shown(logits, self.combine(logits=logits, labels=batch.labels, members=self.members), features)
-
-    def close(self) -> None:
-        """Remove the hooks from the models."""
-        for taps in self.taps.values():
-            taps.close()

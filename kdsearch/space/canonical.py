@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kdsearch.registry import find
+from kdsearch.registry import Part, find
+from kdsearch.spec import is_matched
 
 #: What determines the outcome of a config, apart from the seed.
 _DETERMINING = ("data", "teachers", "student", "distill", "optim")
@@ -24,24 +25,32 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     losses = {
         label: loss for label, loss in config["distill"]["losses"].items() if _acts(loss, bool(members))
     }
-    if not any("teacher_logits" in find("loss", loss["name"]).needs for loss in losses.values()):
+    if not any(needs_members(find("loss", loss["name"])) for loss in losses.values()):
         members = []
-    combine = config["distill"]["teachers"]["combine"] if len(members) > 1 else {"name": "mean"}
+    use = config["distill"]["teachers"]
+    several = len(members) > 1
+    combine, dropout = (use["combine"], use["dropout"]) if several else ({"name": "mean"}, 0.0)
     hinting = {loss["match"]["teacher"] for loss in losses.values() if loss.get("match")}
     used = {
         name: teacher for name, teacher in config["teachers"].items() if name in hinting or name in members
     }
-    distill = {"teachers": {"members": members, "combine": combine}, "losses": losses}
+    teachers = {"members": members, "combine": combine, "dropout": dropout}
+    distill = {"teachers": teachers, "losses": losses}
     return {**config, "teachers": used, "distill": distill}
 
 
 def _acts(loss: Mapping[str, Any], has_members: bool) -> bool:
     if loss["weight"] == 0:
         return False
-    needs = find("loss", loss["name"]).needs
-    if "student_feature" in needs:
+    part = find("loss", loss["name"])
+    if is_matched(part):
         return bool(loss["match"]["pairs"])
-    return has_members or "teacher_logits" not in needs
+    return has_members or not needs_members(part)
+
+
+def needs_members(part: Part) -> bool:
+    """Whether a loss acts on the members of the ensemble, rather than on layers matched to one teacher."""
+    return not is_matched(part) and any(need.startswith("teacher_") for need in part.needs)
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kdsearch.registry import find
+from kdsearch.space.canonical import needs_members
 from kdsearch.spec import Choice, Float, Int, Matching, Simplex, Spec, Subset
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One value to be searched: its name, its kind, its range in words, and when it applies ('' for always)."""
+    """One value to be searched: its name, kind, range in words, and when it applies ('' for always)."""
 
     name: str
     kind: str
@@ -22,22 +24,47 @@ class Dimension:
 def dimensions(spec: Spec) -> list[Dimension]:
     """Every dimension of a spec, in the order in which they are asked for. Empty for a config."""
     tree = spec.tree()
-    teachers = tuple(spec.teachers)
     use = tree["distill"]["teachers"]
-    found = [*_walk("student", tree["student"], "", teachers)]
-    found += _walk("distill.teachers.members", use["members"], "", teachers)
+    teachers, least, most = candidates(spec)
+    found = [*_walk("student", tree["student"], "", ())]
+    found += _walk("distill.teachers.members", use["members"], "", tuple(spec.teachers))
     for label, loss in tree["distill"]["losses"].items():
         path = f"distill.losses.{label}"
-        found += _walk(f"{path}.weight", loss["weight"], "", teachers)
-        when = f"{path}.weight > 0" if _may_vanish(loss["weight"]) else ""
+        if loss["weight"] == 0:
+            continue
+        taught = "a teacher is used" if needs_member(loss) and least == 0 else ""
+        found += _walk(f"{path}.weight", loss["weight"], taught, teachers)
+        when = _and(taught, f"{path}.weight > 0") if _may_vanish(loss["weight"]) else taught
+        learned = find("loss", loss["name"]).facts.get("matching") == "learned"
         for key, inner in loss.items():
+            if key == "match" and learned and isinstance(inner, Matching):
+                inner = Matching(0)
             if key != "weight":
                 found += _walk(f"{path}.{key}", inner, when, teachers)
-    several = "" if isinstance(use["members"], list) else "several teachers"
-    if isinstance(use["members"], Subset | Choice) or len(use["members"]) > 1:
+    if most > 1:
+        several = "several teachers" if least < 2 else ""
         found += _walk("distill.teachers.combine", use["combine"], several, teachers)
-    found += _walk("optim", tree["optim"], "", teachers)
+        found += _walk("distill.teachers.dropout", use["dropout"], several, teachers)
+    found += _walk("optim", tree["optim"], "", ())
     return found
+
+
+def candidates(spec: Spec) -> tuple[tuple[str, ...], int, int]:
+    """The teachers that may be members, and the least and the largest number of members."""
+    members: Any = spec.distill.teachers.members
+    match members:
+        case Subset(items, least, most):
+            named = tuple(spec.teachers) if items is None else items
+            return named, least, len(named) if most is None else min(most, len(named))
+        case Choice(options):
+            sizes = [len(option) for option in options]
+            return tuple(dict.fromkeys(name for option in options for name in option)), min(sizes), max(sizes)
+    return tuple(members), len(members), len(members)
+
+
+def needs_member(loss: Mapping[str, Any]) -> bool:
+    """Whether a loss has nothing to act on when no teacher is a member."""
+    return needs_members(find("loss", loss["name"])) or isinstance(loss.get("match"), Matching)
 
 
 def _may_vanish(weight: Any) -> bool:
@@ -69,7 +96,8 @@ def _walk(path: str, value: Any, when: str, teachers: tuple[str, ...]) -> Iterat
                 )
         case Matching(most, least):
             if len(teachers) > 1:
-                yield Dimension(f"{path}.teacher", "matching", " | ".join(teachers), when)
+                several = _and(when, "several teachers")
+                yield Dimension(f"{path}.teacher", "matching", " | ".join(teachers), several)
             if least < most:
                 yield Dimension(f"{path}.pairs", "matching", f"{least} … {most}", when)
             for pair in range(1, most + 1):
@@ -85,4 +113,4 @@ def _walk(path: str, value: Any, when: str, teachers: tuple[str, ...]) -> Iterat
 
 
 def _and(first: str, second: str) -> str:
-    return f"{first} and {second}" if first else second
+    return " and ".join(filter(None, (first, second)))

@@ -28,7 +28,8 @@ def _term(label: str, loss: Mapping[str, Any]) -> str:
     if "temperature" in loss:
         details.append(f"T {_short(loss['temperature'])}")
     if match := loss.get("match"):
-        pairs = ", ".join(f"{_short(student)}→{_short(teacher)}" for student, teacher in match["pairs"])
+        given = match["pairs"]
+        pairs = given if given == "all" else ", ".join(f"{_short(a)}→{_short(b)}" for a, b in given)
         details.append(f"{match['teacher']}: {pairs}")
     return f"{_short(loss['weight'])} {label}" + (f" ({', '.join(details)})" if details else "")
 

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from kdsearch.registry import find
+from kdsearch.space.dimensions import candidates, needs_member
 from kdsearch.spec import Choice, Float, Int, Matching, Simplex, Spec, Subset, has_domain
 
-#: A teacher whose number falls on 0 would have an infinite share.
+#: A teacher whose number falls on 0 would have an infinite share; if all fell on 1, none would have any.
 _SMALLEST = 1e-6
 
 
@@ -28,11 +30,11 @@ def sample(spec: Spec, trial: Suggest) -> dict[str, Any]:
     """A config: the spec's tree with every domain replaced by a value that `trial` suggested.
 
     What a value makes irrelevant is not asked for: the options of a choice that was not taken, the
-    parameters of a loss of weight 0, of losses that need a teacher when there is none, and how teachers are
+    parameters of a loss of weight 0, losses that need a teacher when there is none, and how teachers are
     combined when there are not several.
     """
     tree = spec.tree()
-    draw = _Draw(trial, tuple(spec.teachers))
+    draw = _Draw(trial, tuple(spec.teachers), candidates(spec)[0])
     tree["student"] = draw.value("student", tree["student"])
     distill, use = tree["distill"], tree["distill"]["teachers"]
     use["members"] = draw.members = draw.value("distill.teachers.members", use["members"])
@@ -41,25 +43,35 @@ def sample(spec: Spec, trial: Suggest) -> dict[str, Any]:
     }
     several = len(draw.members) > 1
     use["combine"] = draw.value("distill.teachers.combine", use["combine"]) if several else {"name": "mean"}
+    use["dropout"] = draw.value("distill.teachers.dropout", use["dropout"]) if several else 0.0
     tree["optim"] = draw.value("optim", tree["optim"])
     return tree
 
 
 class _Draw:
-    def __init__(self, trial: Suggest, teachers: tuple[str, ...]) -> None:
+    _apart = frozenset({"weight", "match"})
+
+    def __init__(self, trial: Suggest, teachers: tuple[str, ...], candidates: tuple[str, ...]) -> None:
         self.trial = trial
         self.teachers = teachers
+        self.candidates = candidates
         self.members: list[str] = list(teachers)
 
     def loss(self, path: str, loss: Mapping[str, Any]) -> dict[str, Any]:
-        weight = self.value(f"{path}.weight", loss["weight"])
-        match = loss.get("match")
-        if weight == 0 or (isinstance(match, Matching) and not self.members):
+        if needs_member(loss) and not self.members:
             return {"name": loss["name"], "weight": 0.0}
-        return {
-            key: weight if key == "weight" else self.value(f"{path}.{key}", inner)
-            for key, inner in loss.items()
+        weight = self.value(f"{path}.weight", loss["weight"])
+        if weight == 0:
+            return {"name": loss["name"], "weight": 0.0}
+        drawn = {
+            key: self.value(f"{path}.{key}", inner) for key, inner in loss.items() if key not in self._apart
         }
+        match = loss.get("match")
+        if isinstance(match, Matching) and find("loss", loss["name"]).facts.get("matching") == "learned":
+            match = {"teacher": self.hinting(f"{path}.match"), "pairs": "all"}
+        elif match is not None:
+            match = self.value(f"{path}.match", match)
+        return {**loss, **drawn, "weight": weight} | ({} if match is None else {"match": match})
 
     def value(self, path: str, value: Any) -> Any:
         match value:
@@ -98,26 +110,20 @@ class _Draw:
     def simplex(self, path: str, items: tuple[str, ...]) -> dict[str, float]:
         """Normalised exponentials of uniform numbers: even over the simplex (Dirichlet with all ones)."""
         parts = {
-            item: -math.log(max(self.trial.suggest_float(f"{path}.{item}", 0.0, 1.0), _SMALLEST))
+            item: -math.log(
+                min(max(self.trial.suggest_float(f"{path}.{item}", 0.0, 1.0), _SMALLEST), 1 - _SMALLEST)
+            )
             for item in items
         }
-        total = sum(parts.values()) or 1.0
+        total = sum(parts.values())
         return {item: part / total for item, part in parts.items()}
 
     def matching(self, path: str, domain: Matching) -> dict[str, Any]:
         """How many pairs, then the depth of each end; both sides are sorted, so that no pairs cross.
 
-        Neighbouring numbers are neighbouring layers, which is what a sampler needs to learn from them. The
-        teacher named is one of all, so that its meaning is the same in every trial; when it is not a member
-        the next that is takes its place.
+        Neighbouring numbers are neighbouring layers, which is what a sampler needs to learn from them.
         """
-        if len(self.members) == 1 or not self.members:
-            teacher = self.members[0] if self.members else self.teachers[0]
-        else:
-            named = self.trial.suggest_categorical(f"{path}.teacher", self.teachers)
-            start = self.teachers.index(named)
-            turned = (*self.teachers[start:], *self.teachers[:start])
-            teacher = next(name for name in turned if name in self.members)
+        teacher = self.hinting(path)
         count = domain.max_pairs
         if domain.min_pairs < domain.max_pairs:
             count = self.trial.suggest_int(f"{path}.pairs", domain.min_pairs, domain.max_pairs)
@@ -126,6 +132,19 @@ class _Draw:
             for side in ("student", "teacher")
         ]
         return {"teacher": teacher, "pairs": [list(pair) for pair in zip(*sides, strict=True)]}
+
+    def hinting(self, path: str) -> str:
+        """The teacher that gives hints.
+
+        One is named of all that may be members, so that its meaning is the same in every trial; when it is no
+        member of this one the next that is takes its place.
+        """
+        if len(self.members) < 2:
+            return (self.members or self.teachers)[0]
+        named = self.trial.suggest_categorical(f"{path}.teacher", self.candidates)
+        start = self.candidates.index(named)
+        turned = (*self.candidates[start:], *self.candidates[:start])
+        return next(name for name in turned if name in self.members)
 
 
 class RandomTrial:

@@ -13,6 +13,7 @@ from kdsearch.spec.schema import (
     Schedule,
     Spec,
     Teacher,
+    is_matched,
 )
 from kdsearch.spec.yaml import dump_yaml, parse_yaml, read_yaml
 
@@ -36,6 +37,7 @@ __all__ = [
     "Teacher",
     "dump_yaml",
     "has_domain",
+    "is_matched",
     "load_spec",
     "located",
     "parse_yaml",

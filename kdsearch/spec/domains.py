@@ -1,8 +1,8 @@
 """Domains: the values of a spec that are still to be searched.
 
-A domain is a mapping with one of the keys `float`, `int`, `choice`, `subset`, `simplex`, `matching`, standing
-where a value would stand. The options of a `choice` may be mappings that hold domains of their own, which makes
-conditional spaces plain nesting.
+A domain is a mapping with one of the keys `float`, `int`, `choice`, `subset`, `simplex`, `matching`,
+standing where a value would stand. The options of a `choice` may be mappings that hold domains of their own,
+which makes conditional spaces plain nesting.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Subset:
-    """Any subset of `items` with at least `min` and at most `max` members; `items` None means all there are."""
+    """Any subset of `items` with `min` to `max` members; `items` None means all there are."""
 
     items: tuple[str, ...] | None
     min: int = 0

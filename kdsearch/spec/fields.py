@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import types as builtin_types
 from collections.abc import Mapping
-from functools import cache
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
+from functools import cache, reduce
+from operator import or_
+from typing import Annotated, Any, ClassVar, Union, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -21,20 +22,20 @@ from pydantic_core import CoreSchema, core_schema
 
 from kdsearch.errors import InputError, nearest
 from kdsearch.registry import Parameter, Part, find, parts
-from kdsearch.spec.problems import problem, problems
+from kdsearch.spec.problems import problem, problems, shown
 from kdsearch.spec.searchable import JsonSchema, Searchable
 
 
 class Section(BaseModel):
     """A mapping of a spec. Unknown keys are refused with the nearest valid one."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise problem(f"expected a mapping, got {value!r}")
+            raise problem(f"expected a mapping, got {shown(value)}")
         unknown = [key for key in value if key not in cls.model_fields]
         if unknown and cls.model_config.get("extra") != "allow":
             raise problems(
@@ -90,7 +91,9 @@ class PartSection(Section):
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
-            raise problem(f"expected the name of a {cls.kind} or a mapping with '{cls.tag}', got {value!r}")
+            raise problem(
+                f"expected the name of a {cls.kind} or a mapping with '{cls.tag}', got {shown(value)}"
+            )
         name = value.get(cls.tag)
         if not isinstance(name, str):
             default = cls.model_fields[cls.tag].get_default()
@@ -119,16 +122,16 @@ def _part_model(base: type[PartSection], kind: str, name: str) -> type[PartSecti
     fields = {key: _field(parameter) for key, parameter in part.parameters.items()}
     fields |= base.extra_fields(part)
     fields[base.tag] = (str, Field(default=name, json_schema_extra={"const": name}))
-    config = ConfigDict(extra="allow", strict=True, frozen=True) if part.open else None
+    config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False) if part.open else None
     own = frozenset(part.parameters) | {base.tag}
     space = {"own": own, "__module__": __name__, "__annotations__": {"own": ClassVar[frozenset[str]]}}
     parent = type(base.__name__, (base,), space | ({"model_config": config} if config else {}))
-    model: type[PartSection] = create_model(part.target, __base__=parent, **fields)  # type: ignore[call-overload]
-    return model
+    model: Any = create_model(part.target, __base__=parent, **fields)  # type: ignore[call-overload]
+    return cast(type[PartSection], model)
 
 
 def _field(parameter: Parameter) -> tuple[Any, Any]:
-    kind = Annotated[_strict(parameter.annotation), Searchable()]
+    kind: Any = Annotated[(_strict(parameter.annotation), Searchable())]
     default = ... if parameter.required else parameter.default
     return kind, Field(default=default, description=parameter.doc or None)
 
@@ -141,9 +144,10 @@ def _strict(annotation: Any) -> Any:
     if origin is Annotated:
         return Annotated[(_strict(args[0]), *args[1:])]
     if origin in (Union, builtin_types.UnionType):
-        return Union[tuple(map(_strict, args))]
+        return reduce(or_, map(_strict, args))
     if origin is tuple:
-        return Annotated[tuple[tuple(a if a is ... else _strict(a) for a in args)], Strict(False)]
+        items: Any = tuple.__class_getitem__(tuple(a if a is ... else _strict(a) for a in args))
+        return Annotated[(items, Strict(False))]
     if origin in (list, dict):
         return origin[tuple(map(_strict, args))]
     return annotation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,13 @@ from pydantic import ValidationError
 from kdsearch.constraints import parse_constraints
 from kdsearch.errors import InputError, Problem, SpecError, nearest
 from kdsearch.registry import find, parts
-from kdsearch.spec.domains import Choice, Subset
+from kdsearch.spec.domains import Choice, Domain, Simplex, Subset
 from kdsearch.spec.problems import Place, readable
 from kdsearch.spec.schema import Match, Spec
 from kdsearch.spec.yaml import parse_yaml, read_yaml
+
+#: The sections of a spec in which a value may be a domain.
+_SEARCHED = ("student", "distill", "optim")
 
 
 def load_spec(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Spec:
@@ -28,12 +31,13 @@ def load_spec(source: str | Path | Mapping[str, Any], overrides: Sequence[str] =
         SpecError: When it does not hold; it lists all problems.
         InputError: When the file can't be read.
     """
-    if isinstance(source, Mapping):
-        file, (tree, lines) = None, (source, dict[Place, int]())
-    else:
+    file: str | None = None
+    tree: Any = source
+    lines: Mapping[Place, int] = {}
+    if not isinstance(source, Mapping):
         file = str(source)
-        tree, lines = read_yaml(Path(source))  # type: ignore[assignment]
-    tree = apply_overrides(tree, overrides)
+        tree, lines = read_yaml(Path(source))
+    tree, lines = apply_overrides(tree, overrides), _written(lines, overrides)
     try:
         spec = Spec.model_validate(tree)
         problems = list(_cross_check(spec))
@@ -94,7 +98,19 @@ def _line(key: Place, lines: Mapping[Place, int]) -> int | None:
     return None
 
 
+def _written(lines: Mapping[Place, int], overrides: Sequence[str]) -> Mapping[Place, int]:
+    """The lines of the keys that the file still sets; 0 for those set by an override."""
+    for override in overrides:
+        keys = override.partition("=")[0].split(".")
+        place: Place = tuple(int(key) if key.isdigit() else key for key in keys)
+        lines = {key: line for key, line in lines.items() if key[: len(place)] != place} | {place: 0}
+    return lines
+
+
 def _cross_check(spec: Spec) -> Iterator[Problem]:
+    fixed = {key: section for key, section in spec.tree().items() if key not in _SEARCHED}
+    for place in _domains(fixed, ()):
+        yield Problem(place, f"nothing is searched here, only in {', '.join(_SEARCHED)}")
     yield from _check_teachers(spec)
     for name in spec.objectives:
         try:
@@ -106,10 +122,18 @@ def _cross_check(spec: Spec) -> Iterator[Problem]:
         try:
             parse_constraints(text, known)
         except InputError as error:
-            yield Problem(("constraints", index), str(error))
+            yield Problem(("constraints", index), str(error).removeprefix("constraint: "))
     if spec.data.batch_size % spec.compute.workers:
         message = f"{spec.data.batch_size} images do not divide among {spec.compute.workers} workers"
         yield Problem(("data", "batch_size"), message)
+
+
+def _domains(value: Any, place: Place) -> Iterator[Place]:
+    if isinstance(value, Domain):
+        yield place
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _domains(inner, (*place, key))
 
 
 def _check_teachers(spec: Spec) -> Iterator[Problem]:
@@ -129,6 +153,10 @@ def _check_teachers(spec: Spec) -> Iterator[Problem]:
     for name in named:
         if name not in spec.teachers:
             yield Problem(where, f"unknown teacher '{name}'{nearest(name, spec.teachers)}")
+    for place, names in _weighed(spec):
+        for name in names:
+            if name not in spec.teachers:
+                yield Problem(place, f"unknown teacher '{name}'{nearest(name, spec.teachers)}")
     for label, loss in spec.distill.losses.items():
         needs = find("loss", loss.part).needs
         wants = any(need.startswith("teacher_") for need in needs)
@@ -140,3 +168,16 @@ def _check_teachers(spec: Spec) -> Iterator[Problem]:
             name = loss.layers.teacher
             key = ("distill", "losses", label, "match", "teacher")
             yield Problem(key, f"unknown teacher '{name}'{nearest(name, spec.teachers)}")
+
+
+def _weighed(spec: Spec) -> Iterator[tuple[Place, Iterable[str]]]:
+    """The teachers that options of ensembles name, as `weights` does."""
+    where: Place = ("distill", "teachers", "combine")
+    combine: Any = spec.distill.teachers.combine
+    options = {where: combine}
+    if isinstance(combine, Choice):
+        options = {(*where, "choice", i): option for i, option in enumerate(combine.options)}
+    for place, ensemble in options.items():
+        for key, value in ensemble.options.items():
+            if isinstance(value, Simplex | Mapping):
+                yield (*place, key), (value.items or ()) if isinstance(value, Simplex) else value

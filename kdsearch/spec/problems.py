@@ -8,7 +8,24 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from kdsearch.spec.domains import domain_key
+
 Place = tuple[str | int, ...]
+
+#: Pydantic's words for what a spec calls otherwise.
+_WORDS = {
+    "Input should be a valid ": "expected a ",
+    "Input should be greater": "expected a number greater",
+    "Input should be less": "expected a number less",
+    "Input should be ": "expected ",
+    "a integer": "an integer",
+    "a dictionary": "a mapping",
+    "a tuple": "a list",
+    "a string": "text",
+    "a boolean": "true or false",
+}
+_LITERALS = {None: "nothing", True: "true", False: "false"}
+_LONGEST = 80
 
 
 def readable(kind: str, message: str, given: object) -> str:
@@ -17,14 +34,19 @@ def readable(kind: str, message: str, given: object) -> str:
         return message
     if kind == "missing":
         return "a value is required"
-    message = message.replace("Input should be a valid ", "expected a ").replace(
-        "Input should be ", "expected "
-    )
-    return f"{message}, got {given!r}"
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
+    return f"{message}, got {shown(given)}" + (": no domain can stand here" if domain_key(given) else "")
+
+
+def shown(given: object) -> str:
+    """A value as a message quotes it: as YAML writes it where Python does not, and not too long."""
+    text = _LITERALS[given] if given is None or isinstance(given, bool) else repr(given)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def problem(message: str) -> PydanticCustomError:
-    return PydanticCustomError("kdsearch", "{message}", {"message": message})  # type: ignore[arg-type]
+    return PydanticCustomError("kdsearch", "{message}", {"message": message})
 
 
 def problems(errors: Iterable[tuple[Place, str, Any]]) -> ValidationError:

@@ -103,16 +103,20 @@ class TeacherUse(Section):
         default_factory=list, description="Names of teachers"
     )
     combine: Annotated[Ensemble, Searchable()] = Field(default_factory=lambda: Ensemble._of_part("mean"))
+    dropout: Annotated[Fraction, Searchable()] = Field(
+        0.0, description="Probability with which a teacher is left out of a batch"
+    )
 
 
 class Match(Section):
     """Which student layer imitates which layer of one teacher.
 
-    A layer is a module path, or a depth from 0 (the first hintable layer) to 1 (the last).
+    A layer is a module path, or a depth from 0 (the first hintable layer) to 1 (the last). `all` stands for
+    every hintable layer of both, for losses that learn the matching.
     """
 
     teacher: str
-    pairs: list[tuple[str | float, str | float]]
+    pairs: list[tuple[str | float, str | float]] | Literal["all"]
 
     @model_validator(mode="before")
     @classmethod
@@ -124,7 +128,7 @@ class Match(Section):
 
 
 class Loss(PartSection):
-    """One term of the objective that the student is trained on. The key is its label, and by default its name."""
+    """One term of the objective; its key is its label, and by default the name of the loss."""
 
     kind: ClassVar[str] = "loss"
     name: str = ""
@@ -140,10 +144,16 @@ class Loss(PartSection):
 
     @classmethod
     def extra_fields(cls, part: Part) -> dict[str, Any]:
-        if "student_feature" not in part.needs:
+        if not is_matched(part):
             return {}
         field = Field(default=Matching(), description="Which student layer imitates which teacher layer")
         return {"match": (Annotated[Match, Searchable("matching", "choice")], field)}
+
+
+def is_matched(part: Part) -> bool:
+    """Whether a loss acts on layers that a spec matches."""
+    looks = "student_feature" in part.needs or "student_features" in part.needs
+    return looks and part.facts.get("matching") != "members"
 
 
 class Distill(Section):
@@ -216,7 +226,7 @@ class Spec(Section):
     distill: Distill = Field(default_factory=Distill)
     optim: Annotated[Optim, Searchable("choice")] = Field(default_factory=lambda: Optim._of_part("sgd"))
     objectives: dict[str, Direction] = Field(
-        default_factory=lambda: {"accuracy": "maximize", "size_mb": "minimize"}, min_length=1
+        default_factory=lambda: dict[str, Direction](accuracy="maximize", size_mb="minimize"), min_length=1
     )
     constraints: list[str] = Field(default_factory=list)
     search: Search = Field(default_factory=Search)

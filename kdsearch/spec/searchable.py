@@ -10,13 +10,16 @@ from pydantic_core import CoreSchema, core_schema
 
 from kdsearch.errors import nearest
 from kdsearch.spec.domains import KEYS, Choice, Domain, Float, Int, Matching, Simplex, Subset, domain_key
-from kdsearch.spec.problems import Place, problem, problems, readable
+from kdsearch.spec.problems import Place, problem, problems, readable, shown
 
 JsonSchema = dict[str, Any]
 
+#: More pairs than any network has hintable layers; each is two dimensions of its own.
+_MOST_PAIRS = 64
+
 
 class Searchable:
-    """Marks a field whose value may be a domain. Both ends of a range, and every option, must be valid values."""
+    """Marks a field whose value may be a domain: both ends of a range, and every option, must be valid."""
 
     def __init__(self, *domains: str) -> None:
         self.domains = domains or ("float", "int", "choice", "simplex")
@@ -37,7 +40,7 @@ class Searchable:
             raise problem(f"a '{key}' domain cannot stand here; expected one of: {', '.join(self.domains)}")
         extra = set(value) - {key} - KEYS[key]
         if extra:
-            name = sorted(map(str, extra))[0]
+            name = min(extra, key=str)
             raise problems(
                 [((name,), f"unknown key '{name}'{nearest(name, {key, *KEYS[key]})}", value[name])]
             )
@@ -47,20 +50,20 @@ class Searchable:
 def _parse_range(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Domain:
     key = "float" if "float" in value else "int"
     bounds, number = value[key], (int, float) if key == "float" else (int,)
-    whole = "numbers" if key == "float" else "whole numbers"
+    whole = "numbers" if key == "float" else "integers"
     if not (isinstance(bounds, list | tuple) and len(bounds) == 2 and all(_is(b, number) for b in bounds)):
-        raise problems([((key,), f"expected two {whole} [low, high], got {bounds!r}", bounds)])
+        raise problems([((key,), f"expected two {whole} [low, high], got {shown(bounds)}", bounds)])
     low, high = bounds
     log, step = value.get("log", False), value.get("step")
     if not isinstance(log, bool):
-        raise problems([(("log",), f"expected true or false, got {log!r}", log)])
+        raise problems([(("log",), f"expected true or false, got {shown(log)}", log)])
     if not low < high:
         raise problems([((key,), f"the range [{low}, {high}] is empty: low must be below high", bounds)])
     if log and low <= 0:
         raise problems([((key,), f"a log range must lie above 0, got [{low}, {high}]", bounds)])
     if step is not None and (not _is(step, number) or step <= 0 or log):
         why = "cannot be combined with log" if log else f"must be positive, in {whole}"
-        raise problems([(("step",), f"step {why}, got {step!r}", step)])
+        raise problems([(("step",), f"step {why}, got {shown(step)}", step)])
     _each((((key, i), bound) for i, bound in enumerate(bounds)), handler)
     if key == "float":
         return Float(float(low), float(high), log, None if step is None else float(step))
@@ -70,7 +73,7 @@ def _parse_range(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Dom
 def _parse_choice(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Choice:
     options = value["choice"]
     if not isinstance(options, list | tuple) or not options:
-        raise problems([(("choice",), f"expected a list of options, got {options!r}", options)])
+        raise problems([(("choice",), f"expected a list of options, got {shown(options)}", options)])
     return Choice(tuple(_each(((("choice", i), option) for i, option in enumerate(options)), handler)))
 
 
@@ -78,11 +81,11 @@ def _parse_subset(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Su
     items, least, most = value["subset"], value.get("min", 0), value.get("max")
     if items != "all":
         if not isinstance(items, list | tuple) or not items:
-            raise problems([(("subset",), f"expected 'all' or a list of names, got {items!r}", items)])
+            raise problems([(("subset",), f"expected 'all' or a list of names, got {shown(items)}", items)])
         _each([(("subset",), list(items))], handler)
-    for name, bound in (("min", least), ("max", most)):
-        if bound is not None and not (_is(bound, (int,)) and bound >= 0):
-            raise problems([((name,), f"expected a whole number of at least 0, got {bound!r}", bound)])
+    for name, bound in (("min", least), ("max", 0 if most is None else most)):
+        if not (_is(bound, (int,)) and bound >= 0):
+            raise problems([((name,), f"expected an integer of at least 0, got {shown(bound)}", bound)])
     if (most is not None and least > most) or (items != "all" and least > len(items)):
         raise problems([(("min",), f"no subset has at least {least} members here", least)])
     return Subset(None if items == "all" else tuple(items), least, most)
@@ -91,9 +94,14 @@ def _parse_subset(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Su
 def _parse_simplex(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Simplex:
     items = value["simplex"]
     if items != "all" and not (isinstance(items, list | tuple) and items):
-        raise problems([(("simplex",), f"expected 'all' or a list of names, got {items!r}", items)])
+        raise problems([(("simplex",), f"expected 'all' or a list of names, got {shown(items)}", items)])
     names = ["any"] if items == "all" else items
-    _each([(("simplex",), dict.fromkeys(names, 1.0))], handler)
+    if not all(isinstance(name, str) for name in names):
+        raise problems([(("simplex",), f"expected 'all' or a list of names, got {shown(items)}", items)])
+    try:
+        handler(dict.fromkeys(names, 1.0))
+    except ValidationError:
+        raise problem("a 'simplex' domain cannot stand here: it draws a mapping of weights") from None
     return Simplex(None if items == "all" else tuple(items))
 
 
@@ -102,16 +110,21 @@ def _parse_matching(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> 
     given = value["matching"]
     if not isinstance(given, Mapping):
         raise problems(
-            [(("matching",), f"expected a mapping such as {{max_pairs: 2}}, got {given!r}", given)]
+            [(("matching",), f"expected a mapping such as {{max_pairs: 2}}, got {shown(given)}", given)]
         )
     for name, bound in given.items():
         if name not in bounds:
             raise problems([(("matching", name), f"unknown key '{name}'{nearest(name, bounds)}", bound)])
         if not (_is(bound, (int,)) and bound >= 0):
-            raise problems([(("matching", name), f"expected a whole number, got {bound!r}", bound)])
+            raise problems(
+                [(("matching", name), f"expected an integer of at least 0, got {shown(bound)}", bound)]
+            )
         bounds[name] = bound
-    if not 1 <= bounds["max_pairs"] >= bounds["min_pairs"]:
-        raise problems([(("matching", "max_pairs"), f"no matching has {bounds} pairs", given)])
+    if not max(1, bounds["min_pairs"]) <= bounds["max_pairs"] <= _MOST_PAIRS:
+        expected = f"{max(1, bounds['min_pairs'])} to {_MOST_PAIRS}"
+        raise problems(
+            [(("matching",), f"expected max_pairs from {expected}, got {bounds['max_pairs']}", given)]
+        )
     return Matching(**bounds)
 
 

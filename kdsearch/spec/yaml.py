@@ -38,11 +38,13 @@ def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, 
         node = loader.get_single_node()
         lines = dict(_lines(node, ())) if node is not None else {}
         value = loader.construct_document(node) if node is not None else None
-    except _Twice as error:
+    except _TwiceError as error:
         raise SpecError([Problem(error.path, "this key is given twice", error.line)], file) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = " ".join(filter(None, [error.context, error.problem]))
+        begun = error.context_mark
+        since = f"(begun on line {begun.line + 1})" if begun and mark and begun.line < mark.line else None
+        message = " ".join(filter(None, [error.context, since, error.problem]))
         raise SpecError(
             [Problem((), f"not YAML: {message}", mark.line + 1 if mark else None)], file
         ) from None
@@ -76,7 +78,7 @@ class _Dumper(yaml.SafeDumper):
         return super().represent_sequence(tag, sequence, flow_style=flat or flow_style)
 
 
-class _Twice(Exception):
+class _TwiceError(Exception):
     def __init__(self, path: Path_, line: int) -> None:
         self.path, self.line = path, line
 
@@ -87,7 +89,7 @@ def _lines(node: yaml.Node, path: Path_) -> Iterator[tuple[Path_, int]]:
         for key, value in node.value:
             name, line = str(key.value), key.start_mark.line + 1
             if name in seen:
-                raise _Twice((*path, name), line)
+                raise _TwiceError((*path, name), line)
             seen.add(name)
             yield (*path, name), line
             yield from _lines(value, (*path, name))

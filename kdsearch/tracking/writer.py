@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Event, Thread
@@ -49,10 +49,22 @@ class Writer:
         self._changed = Condition()
         self._closing = Event()
         self._deadline = float("inf")
+        self._after: Callable[[], None] | None = None
         self._thread = Thread(target=self._run, name="kdsearch-mlflow", daemon=True)
 
-    def start(self, tags: Mapping[str, str], artifacts: Mapping[str, str] | None = None) -> None:
-        """Begin: the parent run with its tags and its text artifacts, by file name."""
+    def start(
+        self,
+        tags: Mapping[str, str],
+        artifacts: Mapping[str, str] | None = None,
+        *,
+        after: Callable[[], None] | None = None,
+    ) -> None:
+        """Begin: the parent run with its tags and its text artifacts, by file name.
+
+        Importing MLflow and making a store keep a core busy for six seconds: `after` may block, in the
+        background, until there is time for that.
+        """
+        self._after = after
         self._enter(None, "running", tags, name=self._search)
         for file, text in (artifacts or {}).items():
             self.text(None, text, file)
@@ -143,6 +155,8 @@ class Writer:
             self._changed.notify_all()
 
     def _run(self) -> None:
+        if self._after is not None:
+            self._after()
         failures = 0
         while True:
             with self._changed:

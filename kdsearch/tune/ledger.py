@@ -41,7 +41,7 @@ class Record:
 def without_teachers(config: Mapping[str, Any]) -> dict[str, Any]:
     """The same student, trained in the same way from labels alone."""
     labels = {"name": "ce", "weight": 1.0, "label_smoothing": 0.0}
-    teachers = {"members": [], "combine": {"name": "mean"}}
+    teachers = {"members": [], "combine": {"name": "mean"}, "dropout": 0.0}
     return canonical({**config, "distill": {"teachers": teachers, "losses": {"ce": labels}}})
 
 
@@ -133,7 +133,12 @@ class Ledger:
     def _leave(self, uid: str) -> None:
         self.writer.tag(uid, {"kdsearch.front": "false"})
         self.writer.remove_artifact(uid, "student")
-        self._drop_weights(uid)
+
+    def prune(self) -> None:
+        """Keep the weights of the front only. Not before the writer is done: it may be reading a file."""
+        for uid in self.records:
+            if uid not in self.front:
+                self._drop_weights(uid)
 
     def _drop_weights(self, uid: str) -> None:
         (self.trial_folder(uid) / "student.safetensors").unlink(missing_ok=True)

@@ -49,6 +49,7 @@ class Mailbox:
         async with self._changed:
             if self._taken.get(slot, ("", []))[0] != token:
                 self._restart(slot, token)
+                self._changed.notify_all()
             jobs = self._taken[slot][1]
             while len(jobs) <= number:
                 if self._waiting:
@@ -60,6 +61,11 @@ class Mailbox:
                     continue
                 self._changed.notify_all()
             return jobs[number]
+
+    async def ready(self) -> None:
+        """Wait until a worker group has asked for a job, or none ever will."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._taken or self._failure or self._closed)
 
     def _restart(self, slot: int, token: str) -> None:
         jobs = self._taken.get(slot, ("", []))[1]

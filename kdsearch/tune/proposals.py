@@ -171,7 +171,7 @@ class Proposals:
                 "ce": {"name": "ce", "weight": 0.1, "label_smoothing": 0.0},
                 "kd": {"name": "kd", "weight": 0.9, "temperature": 4.0},
             }
-            use = {"members": [self._best_teacher], "combine": {"name": "mean"}}
+            use = {"members": [self._best_teacher], "combine": {"name": "mean"}, "dropout": 0.0}
             distill = {"teachers": use, "losses": losses}
             configs["kd"] = canonical({**config, "teachers": tree["teachers"], "distill": distill})
         return [Proposal(fingerprint(c), c, name) for name, c in configs.items()]

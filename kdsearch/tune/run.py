@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -82,7 +83,7 @@ def run_search(
         writer = Writer(
             resolve_uri(spec.tracking.uri), spec.tracking.experiment or spec.name, chosen, resume=False
         )
-        writer.start(provenance(), {"spec.yaml": dump_yaml(spec.plain())})
+        writer.start(provenance(), {"spec.yaml": dump_yaml(spec.plain())}, after=slots.wait)
         try:
             outcome = _search(spec, facts, chosen, folder, storage, slots, writer, display, started)
         except BaseException:
@@ -128,13 +129,14 @@ def _search(
     plots = draw(ledger, teachers, folder)
     trials = ledger.frame()
     front = sort_front(trials[trials["front"]], ledger.objectives) if len(trials) else trials
-    for row in front.itertuples():
-        if row.gain == row.gain:
-            writer.metrics(str(row.uid), {"gain": float(row.gain)})
+    for uid in ledger.front.keys:
+        if math.isfinite(gain := ledger.gain(ledger[uid])):
+            writer.metrics(uid, {"gain": gain})
     for plot in plots:
         writer.artifact(None, plot)
     writer.end("stopped" if stopped.is_set() else "complete")
     tracked = writer.close(timeout=60)
+    ledger.prune()
     return Outcome(
         name=name,
         trials=trials,

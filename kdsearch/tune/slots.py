@@ -60,14 +60,14 @@ class Slots:
 
     def _train(self, slot: int, compute: Compute, storage: Path, folder: Path) -> None:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchTrainer
 
+        from kdsearch.tune.trainer import LeanTrainer
         from kdsearch.tune.worker import work
 
         resources = {"CPU": compute.cpus_per_worker} | (
             {"GPU": compute.gpus_per_worker} if compute.gpus_per_worker else {}
         )
-        trainer = TorchTrainer(
+        trainer = LeanTrainer(
             work,
             train_loop_config={
                 "mailbox": self.mailbox,
@@ -100,6 +100,10 @@ class Slots:
                 self.mailbox.forget.remote(uid)
                 return dict(posts[-1])
 
+    def wait(self) -> None:
+        """Return once a worker group is up, or none will be."""
+        self._ray.get(self.mailbox.ready.remote())
+
     def close(self, timeout: float = 20.0) -> None:
         """Let every group finish what it is at, and free its resources."""
         self.mailbox.close.remote()
@@ -112,6 +116,7 @@ def quiet_ray() -> None:
     """Settings of Ray's own that a search wants, unless the user chose otherwise. Call before importing Ray."""
     for name, value in {
         "RAY_TRAIN_METRICS_ENABLED": "0",
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
         "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_DISABLE_SIGINT_HANDLER": "1",

@@ -16,7 +16,7 @@ from kdsearch.errors import InputError
 from kdsearch.registry import register
 
 
-@register("loss", family="relation", paper="Yim, Joo, Bae & Kim (2017)")
+@register("loss", family="relation", paper="Yim, Joo, Bae & Kim (2017)", pairs=2)
 class fsp(nn.Module):
     """Σ ‖G(student) − G(teacher)‖²_F over consecutive pairs of the matched layers, as (B,).
 

@@ -1,0 +1,1 @@
+"""What kdsearch costs, side by side with what it stands in for: `python -m benchmarks`."""
