@@ -7,6 +7,7 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/kdsearch schema > search_spaces/schema.json
 	touch $@
 
 .PHONY: help
@@ -22,7 +23,7 @@ demo: setup  ## Search over distillation recipes on scikit-learn's digits (a few
 
 .PHONY: test
 test: setup  ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
 check: setup  ## Lint, types and import contracts

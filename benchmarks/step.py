@@ -19,7 +19,7 @@ from benchmarks.report import Row, note, seconds
 from kdsearch import models
 from kdsearch.data import Augment, Batches, Images, normalise
 from kdsearch.distill.loop import distill
-from kdsearch.distill.resident import Resident
+from kdsearch.distill.resident import Resident, Splits
 from kdsearch.distill.run import assemble
 from kdsearch.distill.teachers import TeacherStore
 from kdsearch.spec import Spec, load_spec
@@ -118,15 +118,15 @@ class Contest:
         self.spec = _spec(case)
         mean, std = (torch.full((case.shape[0],), value) for value in (MEAN, STD))
         self.images: Tensor = normalise(pixels, mean, std)
-        self.batches = Batches(
-            Images(pixels, self.labels), batch_size=case.batch, augment=Augment(), mean=mean, std=std, seed=0
-        )
+        data = Images(pixels, self.labels)
+        self.splits = Splits(data, data, None, mean, std, tuple(map(str, range(CLASSES))))
+        self.batches = Batches(data, batch_size=case.batch, augment=Augment(), mean=mean, std=std, seed=0)
 
     def ours(self) -> Ready:
         """kdsearch's loop, assembled as a trial has it."""
         torch.manual_seed(0)
         student = copy.deepcopy(self.student)
-        teachers, objective = assemble(self.spec, student, _Ready(self.teacher), self.case.shape)
+        teachers, objective = assemble(self.spec, student, _Ready(self.teacher), self.splits)
 
         def run() -> float:
             metrics = distill(

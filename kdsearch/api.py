@@ -111,7 +111,10 @@ class Search:
         row = self.pick(pick, where=where)
         with tempfile.TemporaryDirectory() as folder:
             student = download(self.uri, str(row["run_id"]), "student", Path(folder))
-            described = json.loads((student / "input.json").read_text(encoding="utf-8"))
+            try:
+                described = json.loads((student / "input.json").read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise InputError(f"run {row['run_id']} keeps no whole student: input.json: {error}") from None
             kept = row.drop(["config", "recipe", "front"]).dropna()
             figures = {str(key): value for key, value in kept.items()}
             return write_export(

@@ -9,6 +9,6 @@ import typer
 
 def schema() -> None:
     """Print the JSON Schema of a spec, for editors."""
-    from kdsearch.spec import Spec
+    from kdsearch.spec import json_schema
 
-    typer.echo(json.dumps(Spec.model_json_schema(), indent=1))
+    typer.echo(json.dumps(json_schema(), indent=1))

@@ -50,9 +50,7 @@ def search(
 def _report(out: Console, found: Search, outcome: Outcome) -> None:
     from kdsearch.pareto import front_table
 
-    states: Mapping[Any, int] = (
-        outcome.trials["state"].value_counts().to_dict() if len(outcome.trials) else {}
-    )
+    states = Counter(outcome.trials["state"] if len(outcome.trials) else ())
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common()) or "none"
     out.print(f"\n[bold]{outcome.name}[/bold]: {counts} in {outcome.seconds:.0f} s", highlight=False)
     for count, what in ((outcome.refused, "configs refused before training, for their constraints"),):

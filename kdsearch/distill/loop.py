@@ -76,8 +76,7 @@ def distill(
                 with autocast:
                     total, terms = trained(batch, teachers(batch))
                 (total / optim.accumulate).backward()
-            sums[0] += total.detach()
-            sums[1:] += terms
+            sums += torch.cat([total.detach()[None], terms])
             if last:
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * rate(done)

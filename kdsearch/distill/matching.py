@@ -50,7 +50,7 @@ def _pairs(
     models: tuple[Mapping[str, Any], Mapping[str, Any]],
     layers: Layers,
 ) -> list[list[str]] | Literal["all"]:
-    """Each pair by paths. A loss may need maps (the fact `positions`), and several pairs (the fact `pairs`)."""
+    """Pairs by paths. A loss may need maps (its fact `positions`), or several pairs (its fact `pairs`)."""
     (hints, every), (their_hints, their_every) = (layers(model) for model in models)
     if part.facts.get("positions"):
         hints, their_hints = ([x for x in side if _has_positions(x)] for side in (hints, their_hints))

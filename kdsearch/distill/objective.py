@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -108,8 +108,8 @@ class Objective(nn.Module):
         if self._gradients:
             given["student_image_gradient"] = image_gradient(logits, batch.labels, images, create_graph=True)
         targets: dict[float, Target] = {}
-        values = dict.fromkeys(self.labels, logits.new_zeros(()))
-        total = logits.new_zeros(())
+        values: dict[str, Tensor] = {}
+        weighted: list[Tensor] = []
         for term in self.terms:
             arguments = {need: given[need] for need in term.needs if need in given} | _layers(
                 term, features, shown
@@ -122,9 +122,10 @@ class Objective(nn.Module):
                 value = _over_members(term, arguments, shown, targets[term.temperature])
             else:
                 value = term.call(**arguments).mean()
-            total = total + term.weight * value
-            values[term.label] = values[term.label] + value.detach()
-        return total, torch.stack(list(values.values()))
+            weighted.append(value if term.weight == 1 else term.weight * value)
+            before = values.get(term.label)
+            values[term.label] = value.detach() if before is None else before + value.detach()
+        return _sum(weighted), torch.stack([values[label] for label in self.labels])
 
     def close(self) -> None:
         """Remove the hooks from the student."""
@@ -152,5 +153,10 @@ def _over_members(term: Term, arguments: Mapping[str, Any], shown: Shown, target
         theirs = {"teacher_logits": logits} if "teacher_logits" in term.needs else {}
         if shown.image_gradients is not None and "teacher_image_gradient" in term.needs:
             theirs["teacher_image_gradient"] = shown.image_gradients[index]
-        parts.append((weight * term.call(**arguments, **theirs)).mean())
-    return torch.stack(parts).sum()
+        value = term.call(**arguments, **theirs)
+        parts.append(weight[0] * value.mean() if len(weight) == 1 else (weight * value).mean())
+    return _sum(parts)
+
+
+def _sum(tensors: list[Tensor]) -> Tensor:
+    return reduce(torch.add, tensors)

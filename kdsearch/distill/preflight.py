@@ -70,7 +70,7 @@ def _students(spec: Spec, facts: Facts) -> Iterator[Problem]:
 
 def _matches(spec: Spec, facts: Facts) -> Iterator[Problem]:
     for label, loss in spec.distill.losses.items():
-        if not isinstance(loss.layers, Match):
+        if not isinstance(loss.matched, Match):
             continue
         for student in corners(spec.tree()["student"]):
             config = {

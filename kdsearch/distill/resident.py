@@ -20,7 +20,7 @@ from kdsearch.types import Shape
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set split for a search: `train` to learn from, `validation` to score trials on, `test` for the end.
+    """Images to learn from (`train`), to score trials on (`validation`) and for the very end (`test`).
 
     `mean` and `std` (C,) are those of `train`, in units of [0, 1].
     """
@@ -87,7 +87,8 @@ class Resident:
             if record is None:
                 raise KdsearchError(f"the teacher '{name}' is not in {self.store.folder}: train it first")
             splits = self.splits(spec)
-            model = models.build(_plain(spec, name), splits.shape, len(splits.classes))
+            # Seeded, so that whether a teacher was loaded before leaves no trace in the random numbers.
+            model = models.build(_plain(spec, name), splits.shape, len(splits.classes), seed=0)
             models.load_weights(model, self.store.path(record))
             self._teachers[key] = model.to(self.device).eval().requires_grad_(False)
         return self._teachers[key]

@@ -53,7 +53,7 @@ def run(
         resident: Data and teachers.
         worker: Where it runs.
         report: Told the metrics of each epoch; training ends early when it returns False.
-        timings: Times the student for the objectives that need it, before it is trained; None leaves them out.
+        timings: Times the student, before it is trained, for objectives that need it; None leaves them out.
         weights_seed: Tells apart the initial weights of equal configs.
 
     Returns:

@@ -65,18 +65,18 @@ class Session:
             "key": key,
             "name": name,
             "model": config.tree()["student"],
+            "weights": self.store.weights(key).name if given is None else str(Path(given).absolute()),
             "metrics": self._score(model, config),
         }
         if self.worker.rank == 0:
             self.store.folder.mkdir(parents=True, exist_ok=True)
             if given is None:
                 models.save_weights(model, self.store.weights(key))
-            weights = self.store.weights(key).name if given is None else str(Path(given).absolute())
-            self.store.write(key, record | {"weights": weights})
+            self.store.write(key, record)
         return record
 
     def finish(self, config: Spec, weights: Path) -> dict[str, Any]:
-        """The figures that are taken once, at the end: the test split's, and latency with nothing beside it."""
+        """Figures that are taken once, at the end: the test split's, and latency with nothing beside it."""
         student = self._student(config, weights)
         splits, device = self.resident.splits(config), self.worker.device
         latency = time_forward(student, splits.shape)
@@ -89,7 +89,7 @@ class Session:
 
     def _student(self, config: Spec, weights: Path) -> nn.Module:
         splits = self.resident.splits(config)
-        model = models.build(config.tree()["student"], splits.shape, len(splits.classes))
+        model = models.build(config.tree()["student"], splits.shape, len(splits.classes), seed=0)
         models.load_weights(model, weights)
         return model.to(self.worker.device).eval()
 

@@ -17,8 +17,8 @@ from kdsearch.distill.layers import DeepEnough, Taps
 class Shown:
     """What the teachers show for one batch.
 
-    The `logits` (K, B, C) of the members, the features of hinted layers by (teacher, layer), and, where a loss
-    asks for them, the gradients (K, B, C, H, W) of the members' cross-entropies for the images.
+    The `logits` (K, B, C) of the members, the features of hinted layers by (teacher, layer), and, where a
+    loss asks for them, the gradients (K, B, C, H, W) of the members' cross-entropies for the images.
     """
 
     logits: Tensor | None

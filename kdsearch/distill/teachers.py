@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from kdsearch.errors import InputError
 from kdsearch.space import digest
 from kdsearch.spec import Spec, load_spec

@@ -53,7 +53,7 @@ def make_terms(losses: Mapping[str, Loss], sides: Sides) -> Iterator[Term]:
     for label, loss in losses.items():
         part = find("loss", loss.part)
         temperature = float(loss.options.get("temperature", 1.0))
-        for student, teachers in _matched(part, loss.layers, sides):
+        for student, teachers in _matched(part, loss.matched, sides):
             call = _instance(part, loss.options, student, teachers, sides)
             paths = tuple(layer.path for layer in student)
             theirs = tuple((name, layer.path) for name, layer in teachers)

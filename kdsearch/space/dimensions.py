@@ -40,7 +40,7 @@ def dimensions(spec: Spec) -> list[Dimension]:
             if key == "match" and learned and isinstance(inner, Matching):
                 inner = Matching(0)
             if key != "weight":
-                found += _walk(f"{path}.{key}", inner, when, teachers)
+                found += _walk(f"{path}.{key}", inner, when, teachers if most > 1 else ())
     if most > 1:
         several = "several teachers" if least < 2 else ""
         found += _walk("distill.teachers.combine", use["combine"], several, teachers)
@@ -50,7 +50,7 @@ def dimensions(spec: Spec) -> list[Dimension]:
 
 
 def candidates(spec: Spec) -> tuple[tuple[str, ...], int, int]:
-    """The teachers that may be members, and the least and the largest number of members."""
+    """The teachers that may be members beside others, and the least and the largest number of members."""
     members: Any = spec.distill.teachers.members
     match members:
         case Subset(items, least, most):
@@ -58,7 +58,8 @@ def candidates(spec: Spec) -> tuple[tuple[str, ...], int, int]:
             return named, least, len(named) if most is None else min(most, len(named))
         case Choice(options):
             sizes = [len(option) for option in options]
-            return tuple(dict.fromkeys(name for option in options for name in option)), min(sizes), max(sizes)
+            several = dict.fromkeys(name for option in options if len(option) > 1 for name in option)
+            return tuple(several), min(sizes), max(sizes)
     return tuple(members), len(members), len(members)
 
 
@@ -86,9 +87,12 @@ def _walk(path: str, value: Any, when: str, teachers: tuple[str, ...]) -> Iterat
             yield Dimension(path, "choice", str(value), when)
             for label, option in zip(value.labels, options, strict=True):
                 yield from _walk(f"{path}.{label}", option, _and(when, f"{path} = {label}"), teachers)
-        case Subset(items):
-            for item in items or teachers:
-                yield Dimension(f"{path}.{item}", "subset", "in or out", when)
+        case Subset(items, least, most):
+            names = items or teachers
+            for index, item in enumerate(names):
+                fewest, room = least - len(names) + index, len(names) if most is None else most
+                if max(0, fewest + 1) <= min(index, room - 1):  # otherwise the bounds leave no choice
+                    yield Dimension(f"{path}.{item}", "subset", "in or out", when)
         case Simplex(items):
             for item in items or teachers:
                 yield Dimension(

@@ -1,6 +1,7 @@
 """The spec: one YAML schema for a search, and for a config with nothing left to search."""
 
 from kdsearch.spec.domains import Choice, Domain, Float, Int, Matching, Simplex, Subset, has_domain, plain
+from kdsearch.spec.json_schema import json_schema
 from kdsearch.spec.load import load_spec, located
 from kdsearch.spec.schema import (
     Compute,
@@ -38,6 +39,7 @@ __all__ = [
     "dump_yaml",
     "has_domain",
     "is_matched",
+    "json_schema",
     "load_spec",
     "located",
     "parse_yaml",

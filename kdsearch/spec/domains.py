@@ -151,4 +151,6 @@ def _scale(log: bool, step: float | None) -> str:
 def _label(option: object) -> str:
     if isinstance(option, Mapping):
         return str(option.get("name", "mapping"))
+    if isinstance(option, Domain):
+        return str(option)
     return str(plain(option))

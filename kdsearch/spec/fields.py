@@ -97,7 +97,7 @@ class PartSection(Section):
         name = value.get(cls.tag)
         if not isinstance(name, str):
             default = cls.model_fields[cls.tag].get_default()
-            if not isinstance(default, str) or name is not None:
+            if name is not None or not default:
                 raise problems([((cls.tag,), f"expected the name of a {cls.kind}", name)])
             name = default
         try:

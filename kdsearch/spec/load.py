@@ -87,6 +87,8 @@ def _set(tree: Any, keys: Sequence[str], value: Any, override: str) -> Any:
     if tree is not None and not isinstance(tree, Mapping):
         tree = {"name": tree} if isinstance(tree, str) else {}
     inner = (tree or {}).get(key)
+    if rest and key == "data" and isinstance(inner, str):
+        inner = {"source": inner}
     return {**(tree or {}), key: _set(inner, rest, value, override)}
 
 
@@ -162,10 +164,10 @@ def _check_teachers(spec: Spec) -> Iterator[Problem]:
         wants = any(need.startswith("teacher_") for need in needs)
         if wants and not spec.teachers:
             yield Problem(("distill", "losses", label), "this loss needs a teacher, and the spec names none")
-        elif wants and isinstance(members, list) and not members and loss.layers is None:
+        elif wants and isinstance(members, list) and not members and loss.matched is None:
             yield Problem(where, f"the loss '{label}' needs a teacher: name one, or {{subset: all}}")
-        if isinstance(loss.layers, Match) and loss.layers.teacher not in spec.teachers:
-            name = loss.layers.teacher
+        if isinstance(loss.matched, Match) and loss.matched.teacher not in spec.teachers:
+            name = loss.matched.teacher
             key = ("distill", "losses", label, "match", "teacher")
             yield Problem(key, f"unknown teacher '{name}'{nearest(name, spec.teachers)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kdsearch.registry import Part
 from kdsearch.spec.domains import Choice, Matching, plain
@@ -70,8 +70,15 @@ class Optim(PartSection):
     )
 
 
+def _with_epochs(schema: dict[str, Any]) -> None:
+    """For `epochs` beside `model`, see `Teacher._epochs`."""
+    schema["properties"]["epochs"] = {"type": "integer", "exclusiveMinimum": 0}
+
+
 class Teacher(Section):
     """A teacher: trained from labels once and stored, or loaded from a checkpoint."""
+
+    model_config = ConfigDict(json_schema_extra=_with_epochs)
 
     model: Model
     weights: str | None = Field(None, description="A checkpoint: safetensors, or a state_dict")
@@ -137,7 +144,7 @@ class Loss(PartSection):
     )
 
     @property
-    def layers(self) -> Match | None:
+    def matched(self) -> Match | None:
         """The layers of a loss on features (its key `match`); None for every other loss."""
         match: Match | None = getattr(self, "match", None)
         return match
@@ -156,11 +163,18 @@ def is_matched(part: Part) -> bool:
     return looks and part.facts.get("matching") != "members"
 
 
+def _or_nothing(schema: dict[str, Any]) -> None:
+    """A label alone, as in `ce:`, is the loss of that name."""
+    schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
+
+
 class Distill(Section):
     """What the student learns from."""
 
     teachers: TeacherUse = TeacherUse()
-    losses: dict[str, Loss] = Field(default_factory=lambda: {"ce": Loss._of_part("ce")}, min_length=1)
+    losses: dict[str, Loss] = Field(
+        default_factory=lambda: {"ce": Loss._of_part("ce")}, min_length=1, json_schema_extra=_or_nothing
+    )
 
     @model_validator(mode="before")
     @classmethod

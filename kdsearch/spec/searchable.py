@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -28,7 +29,7 @@ class Searchable:
         return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
-        return {"anyOf": [handler(schema), *(_JSON_SCHEMAS[name] for name in self.domains)]}
+        return {"anyOf": [handler(schema), *(JSON_SCHEMAS[name] for name in self.domains)]}
 
     def _validate(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         if isinstance(value, Domain):
@@ -44,7 +45,9 @@ class Searchable:
             raise problems(
                 [((name,), f"unknown key '{name}'{nearest(name, {key, *KEYS[key]})}", value[name])]
             )
-        return _PARSERS[key](value, handler)
+        # Options may be domains themselves, except teachers: a subset already is a choice of their subsets.
+        nests = key == "choice" and "subset" not in self.domains
+        return _PARSERS[key](value, partial(self._validate, handler=handler) if nests else handler)
 
 
 def _parse_range(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Domain:
@@ -153,7 +156,7 @@ def _pair(kind: str) -> JsonSchema:
 
 _LOG: JsonSchema = {"type": "boolean"}
 _COUNT: JsonSchema = {"type": "integer", "minimum": 0}
-_JSON_SCHEMAS: Mapping[str, JsonSchema] = {
+JSON_SCHEMAS: Mapping[str, JsonSchema] = {
     "float": _domain_schema("float", _pair("number"), log=_LOG, step={"type": "number"}),
     "int": _domain_schema("int", _pair("integer"), log=_LOG, step={"type": "integer"}),
     "choice": _domain_schema("choice", {"type": "array", "minItems": 1}),

@@ -18,23 +18,14 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, reading numbers as YAML 1.2 does."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
-    ),
-    list("-+0123456789."),
-)
-
-
 def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, int]]:
     """The value of a YAML text, and the line (from 1) on which the value of each key stands.
 
     Raises:
         SpecError: For a syntax error, or a key given twice.
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         lines = dict(_lines(node, ())) if node is not None else {}
         value = loader.construct_document(node) if node is not None else None
@@ -50,8 +41,6 @@ def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, 
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SpecError([Problem((), f"not YAML: {error}")], file) from None
-    finally:
-        loader.dispose()
     return value, lines
 
 
@@ -76,6 +65,16 @@ class _Dumper(yaml.SafeDumper):
     ) -> yaml.SequenceNode:
         flat = not any(isinstance(item, Mapping) for item in sequence)
         return super().represent_sequence(tag, sequence, flow_style=flat or flow_style)
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(
+            r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+        ),
+        list("-+0123456789."),
+    )
 
 
 class _TwiceError(Exception):

@@ -73,10 +73,8 @@ class LiveTable:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._started = time.monotonic()
-        self._progress = Progress(
-            TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[eta]}"),
-            console=console,
-        )  # fmt: skip
+        columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[eta]}")
+        self._progress = Progress(TextColumn("trials"), *columns, console=console)
         self._task = self._progress.add_task("", total=None, eta="")
         self._live: Live | None = None
 

@@ -5,6 +5,7 @@ Optuna is asked and told here, so that each of its trials ends as what it was, a
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ class Proposals:
 
     def _tell(self, trial: optuna.Trial, record: Record) -> None:
         values = [record.metrics.get(name, float("nan")) for name in self._objectives]
-        if record.state != "complete" or any(value != value for value in values):
+        if record.state != "complete" or not all(map(math.isfinite, values)):
             self._end(trial, "failed")
             return
         self._constrain(trial, record.metrics)

@@ -179,7 +179,7 @@ def _tune(proposals: Proposals, ledger: Ledger, slots: Slots, display: Display, 
 
 @contextmanager
 def stoppable(proposals: Proposals, slots: Slots, display: Display) -> Iterator[threading.Event]:
-    """While open, the first Ctrl-C lets running trials finish their epoch, and the second is like any other."""
+    """While open, the first Ctrl-C lets running trials finish their epoch; the second is like any other."""
     stopped = threading.Event()
 
     def stop(number: int, frame: object) -> None:

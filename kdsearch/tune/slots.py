@@ -51,6 +51,9 @@ class Slots:
 
     def _run(self, slot: int, compute: Compute, storage: Path, folder: Path) -> None:
         try:
+            if slot > 0:
+                # The first trial begins sooner when only its own group starts.
+                self.wait()
             self._train(slot, compute, storage, folder)
         except Exception as error:
             _log.warning("worker group %d is gone: %s", slot, error)
@@ -113,7 +116,7 @@ class Slots:
 
 
 def quiet_ray() -> None:
-    """Settings of Ray's own that a search wants, unless the user chose otherwise. Call before importing Ray."""
+    """Settings of Ray's that a search wants, unless the user chose otherwise. Call before importing Ray."""
     for name, value in {
         "RAY_TRAIN_METRICS_ENABLED": "0",
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",

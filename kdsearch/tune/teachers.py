@@ -16,7 +16,7 @@ from kdsearch.tune.slots import Slots
 def get_teachers(
     spec: Spec, storage: Path, slots: Slots, note: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
-    """The record of every teacher of a spec, by name; those not in the store are trained in the worker groups.
+    """The record of every teacher of a spec, by name; those not stored are trained in the worker groups.
 
     Raises:
         KdsearchError: When a teacher can't be trained.

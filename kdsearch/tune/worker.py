@@ -15,7 +15,7 @@ def work(setup: dict[str, Any]) -> None:
     """The train loop of a worker group, for as long as the search lasts.
 
     Args:
-        setup: `mailbox` (its handle), `slot`, `storage`, `threads`, and `folder`, the driver's working folder.
+        setup: `mailbox` (its handle), `slot`, `storage`, `threads`, and `folder` (the driver's own).
     """
     import ray
     import ray.train
@@ -64,7 +64,7 @@ def _do(job: dict[str, Any], session: Any, report: Callable[[dict[str, float]], 
 
 
 class _Post:
-    """Posts of one job. The answer to a post is looked at with the next one, so that no epoch waits for it."""
+    """Posts of one job. The answer to a post is read with the next one, so that no epoch waits for it."""
 
     def __init__(self, mailbox: Any, uid: str, silent: bool) -> None:
         self._mailbox, self._uid, self._silent = mailbox, uid, silent

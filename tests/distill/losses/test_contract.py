@@ -35,6 +35,7 @@ ELSEWHERE = {
     "crd": "told from random negatives; learned embeddings stand between",
     "hint": "a learned regressor stands between",
     "label_smoothing": "zero for equal logits",
+    "relative_dissimilarity": "zero where the order voted for is kept by the margin",
     "mutual_information": "told from the rest of the batch; learned embeddings stand between",
     "reviewkd": "learned fusions stand between",
     "semckd": "learned projections stand between",

@@ -1,0 +1,73 @@
+"""The mailbox between trials and worker groups, as a real actor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def mailbox(local_ray: None) -> Any:
+    import ray
+
+    from kdsearch.tune.mailbox import Mailbox
+
+    actor = Mailbox.options(max_concurrency=100).remote()
+    yield lambda method, *args: ray.get(getattr(actor, method).remote(*args), timeout=20)
+    ray.kill(actor)
+
+
+def test_every_worker_of_a_group_is_given_the_same_jobs_in_the_same_order(mailbox):
+    for uid in "ab":
+        mailbox("submit", {"uid": uid})
+    assert [mailbox("take", 0, "start", n)["uid"] for n in (0, 1)] == ["a", "b"]
+    assert [mailbox("take", 0, "start", n)["uid"] for n in (0, 1)] == ["a", "b"]
+
+
+def test_a_job_whose_group_died_is_taken_again_by_the_restarted_group(mailbox):
+    mailbox("submit", {"uid": "a"})
+    assert mailbox("take", 0, "first", 0)["attempt"] == 1
+    again = mailbox("take", 0, "second", 0)
+    assert (again["uid"], again["attempt"]) == ("a", 2)
+
+
+def test_a_job_that_ended_is_not_taken_again(mailbox):
+    mailbox("submit", {"uid": "a"})
+    mailbox("take", 0, "first", 0)
+    mailbox("post", "a", {"done": True})
+    mailbox("submit", {"uid": "b"})
+    assert mailbox("take", 0, "second", 0)["uid"] == "b"
+
+
+def test_a_job_that_kills_its_workers_is_given_up(mailbox):
+    mailbox("submit", {"uid": "a"})
+    for start in range(3):
+        assert mailbox("take", 0, str(start), 0)["uid"] == "a"
+    mailbox("submit", {"uid": "b"})
+    assert mailbox("take", 0, "last", 0)["uid"] == "b"
+    assert mailbox("posts", "a", 0) == [{"error": "its worker died 3 times", "done": True}]
+
+
+def test_a_stopped_job_ends_at_once_if_it_waits_and_is_told_if_it_runs(mailbox):
+    for uid in "ab":
+        mailbox("submit", {"uid": uid})
+    mailbox("take", 0, "start", 0)
+    mailbox("stop")
+    assert mailbox("posts", "b", 0) == [{"stopped": True, "done": True}]
+    assert mailbox("post", "a", {"epoch": {}}) is False
+
+
+def test_when_no_group_is_left_every_job_fails_also_later_ones(mailbox):
+    mailbox("submit", {"uid": "a"})
+    mailbox("fail", "all gone")
+    mailbox("submit", {"uid": "b"})
+    for uid in "ab":
+        assert mailbox("posts", uid, 0) == [{"error": "all gone", "done": True}]
+
+
+def test_a_closed_mailbox_lets_the_groups_go(mailbox):
+    mailbox("close")
+    assert mailbox("take", 0, "start", 0) is None
