@@ -33,6 +33,11 @@ from kdsearch.tune.slots import Slots
 from kdsearch.tune.teachers import best_teacher, get_teachers
 
 
+#: A trial actor only waits. It takes a sliver of what every cluster's head has, and no CPU: the worker groups
+#: may hold all of those, and Tune accepts no request for nothing.
+TRIAL_RESOURCES = {"CPU": 0, "node:__internal_head__": 0.001}
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a search came to: all trials, those of the front, and where the files are."""
@@ -159,7 +164,7 @@ def _tune(proposals: Proposals, ledger: Ledger, slots: Slots, display: Display, 
     from kdsearch.tune.trial import Trial
 
     tune.Tuner(
-        tune.with_resources(Trial, {"CPU": 0.01}),
+        tune.with_resources(Trial, TRIAL_RESOURCES),
         tune_config=tune.TuneConfig(
             search_alg=StudySearcher(proposals, ledger, slots, display),
             num_samples=-1,

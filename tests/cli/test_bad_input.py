@@ -413,7 +413,10 @@ def test_an_output_folder_that_exists_is_refused_before_training(refuses: Callab
             "error: s.yaml: optim.lr: expected a number greater than 0",
         ),
         (["search", "s.yaml", "--set", "search.sampler=tp"], "unknown sampler 'tp'; did you mean 'tpe'?"),
-        (["search", "s.yaml", "--set", "teachers.big.weights=x.pt"], "checkpoint x.pt: there is no such file"),
+        (
+            ["search", "s.yaml", "--set", "teachers.big.weights=x.pt"],
+            "checkpoint x.pt: there is no such file",
+        ),
     ],
 )
 def test_a_real_process_ends_with_code_2_and_no_ray(folder: Path, arguments: list[str], message: str):

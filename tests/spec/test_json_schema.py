@@ -9,14 +9,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from kdsearch.registry import parts
-from kdsearch.spec import Spec, load_spec, read_yaml
+from kdsearch.spec import json_schema, load_spec, read_yaml
 
 SPACES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
 def validator() -> Draft202012Validator:
-    schema = Spec.model_json_schema()
+    schema = json_schema()
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
 
@@ -71,5 +71,5 @@ def test_a_domain_is_taken_where_we_take_it(validator: Draft202012Validator, key
 
 @pytest.mark.parametrize("kind", ["model", "dataset", "loss", "ensemble", "optimizer", "schedule", "sampler"])
 def test_every_part_is_offered(kind: str):
-    text = str(Spec.model_json_schema())
+    text = str(json_schema())
     assert [name for name in parts(kind) if f"'{name}'" not in text and not name.endswith(":")] == []
