@@ -67,10 +67,8 @@ def run(
     seed = config.search.seed + (weights_seed << 32)
     student = models.build(tree["student"], shape, classes, seed=seed)
     names = measured_names(config)
-    result = measure_architecture(student, shape, names, known=("architecture",))
     student = student.to(worker.device)
-    if timings is not None:
-        result |= timings.of(student, tree["student"], shape, classes, names)
+    result = timings.of(student, tree["student"], shape, classes, names) if timings is not None else {}
     if worker.device.type == "cuda":
         student = student.to(memory_format=torch.channels_last)
     torch.manual_seed(seed)
@@ -88,6 +86,7 @@ def run(
     finally:
         teachers.close()
         objective.close()
+    result |= measure_architecture(student, shape, names, known=("architecture",))
     final = {
         key: metrics[key] for key in metrics if key not in ("lr", "seconds") and not key.startswith("loss/")
     }

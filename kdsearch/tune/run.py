@@ -32,7 +32,6 @@ from kdsearch.tune.proposals import Proposals, new_study
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.teachers import best_teacher, get_teachers
 
-
 #: A trial actor only waits. It takes a sliver of what every cluster's head has, and no CPU: the worker groups
 #: may hold all of those, and Tune accepts no request for nothing.
 TRIAL_RESOURCES = {"CPU": 0, "node:__internal_head__": 0.001}

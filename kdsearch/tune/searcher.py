@@ -22,7 +22,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The config of the next trial; None while all groups are busy."""
-        if len(self._uids) >= self._slots.count:
+        if len(self._uids) >= self._slots.open:
             return None
         proposal = self._proposals.next()
         if proposal is None:

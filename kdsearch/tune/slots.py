@@ -10,7 +10,7 @@ import logging
 import os
 import uuid
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from kdsearch.spec import Compute
@@ -33,14 +33,15 @@ class Slots:
             folder: Where Ray Train keeps its own files.
         """
         import ray
-        import ray.train.torch  # here, and not in the threads: its modules import each other
 
+        import kdsearch.tune.trainer  # noqa: F401  here, not in the threads: Ray's modules import each other
         from kdsearch.tune.mailbox import Mailbox
 
         self.count = count
         self.name = f"kdsearch-mailbox-{uuid.uuid4().hex[:12]}"
         self.mailbox: Any = Mailbox.options(name=self.name, max_concurrency=10_000).remote()  # type: ignore[attr-defined]
         self._alive = count
+        self._up = Event()
         self._ray = ray
         self._threads = [
             Thread(target=self._run, args=(slot, compute, storage, folder), name=f"slot-{slot}", daemon=True)
@@ -54,6 +55,7 @@ class Slots:
             if slot > 0:
                 # The first trial begins sooner when only its own group starts.
                 self.wait()
+                self._up.set()
             self._train(slot, compute, storage, folder)
         except Exception as error:
             _log.warning("worker group %d is gone: %s", slot, error)
@@ -72,6 +74,7 @@ class Slots:
         )
         trainer = LeanTrainer(
             work,
+            workers=compute.workers,
             train_loop_config={
                 "mailbox": self.mailbox,
                 "slot": slot,
@@ -102,6 +105,11 @@ class Slots:
             if posts[-1].get("done"):
                 self.mailbox.forget.remote(uid)
                 return dict(posts[-1])
+
+    @property
+    def open(self) -> int:
+        """How many groups are up or starting: the first alone until it is up."""
+        return self.count if self._up.is_set() else 1
 
     def wait(self) -> None:
         """Return once a worker group is up, or none will be."""

@@ -99,6 +99,10 @@ class _Post:
 
 
 def _device() -> Any:
+    import torch
+
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
     from ray.train.torch import get_device
 
     return get_device()

@@ -28,7 +28,10 @@ def local_ray() -> Iterator[None]:
     # Worker processes must find modules that tests write, such as a user's own model.
     here = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), USER]))
     ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": here}}
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": here}},
     )
     yield
     ray.shutdown()

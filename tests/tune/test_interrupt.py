@@ -23,7 +23,12 @@ def start(folder: Path, **changes: object) -> subprocess.Popen[str]:
     (folder / "space.yaml").write_text(yaml.safe_dump(small_spec(folder, **changes)), encoding="utf-8")
     command = [sys.executable, "-m", "kdsearch.cli", "search", "space.yaml"]
     return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -74,7 +79,9 @@ def test_a_killed_worker_costs_no_trial(tmp_path):
 def worker_of(driver: int) -> int:
     """The Ray Train worker in the session of a driver."""
     for _ in range(100):
-        listed = subprocess.run(["ps", "-eo", "pid,sid,args"], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(
+            ["ps", "-eo", "pid,sid,args"], capture_output=True, text=True, check=True
+        ).stdout
         for line in listed.splitlines():
             pid, session, name = line.split(None, 2) if len(line.split(None, 2)) == 3 else ("", "", "")
             if name.startswith("ray::RayTrainWorker") and session == str(driver):

@@ -6,19 +6,18 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from mlflow import MlflowClient
 from safetensors.torch import load_file
+from small import small_spec
 
 import kdsearch
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.spec import load_spec
 from kdsearch.train import train_config
-from small import small_spec
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +33,9 @@ def test_every_trial_is_there_once_and_no_config_ran_twice(searched):
     assert search.state == "complete"
     assert trials["uid"].is_unique and (trials["state"] == "complete").all()
     assert (trials["baseline"] == "").sum() == 6
-    files = sorted(path.parent.name for path in (folder / "store/searches/small/trials").glob("*/result.json"))
+    files = sorted(
+        path.parent.name for path in (folder / "store/searches/small/trials").glob("*/result.json")
+    )
     assert files == sorted(trials["uid"])
 
 
@@ -138,7 +139,9 @@ def test_an_export_is_loaded_in_a_fresh_process_by_the_lines_of_its_readme(searc
     }  # fmt: skip
     (code,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
     assert len(code.splitlines()) == 5
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert re.fullmatch(r"tensor\(\[\d\]\)", done.stdout.strip())
 
 
@@ -146,7 +149,9 @@ def test_an_exported_config_runs_as_it_is_and_reaches_the_same_figures(searched,
     search, _ = searched
     out = search.export(tmp_path / "student", pick="best:accuracy")
     exported = json.loads((out / "metrics.json").read_text())["metrics"]
-    again = train_config(load_spec(out / "config.yaml"), file=None, out=tmp_path / "again", report=lambda _: None)
+    again = train_config(
+        load_spec(out / "config.yaml"), file=None, out=tmp_path / "again", report=lambda _: None
+    )
     for name in ("accuracy", "loss", "size_mb", "macs", "parameters", "test_accuracy"):
         assert again[name] == exported[name], name
     first, second = (load_file(folder / "student.safetensors") for folder in (out, tmp_path / "again"))
@@ -165,7 +170,12 @@ def test_an_export_needs_a_new_folder_and_a_member_that_fits(searched, tmp_path)
 
 
 def test_a_trial_that_fails_says_why_and_the_search_goes_on(local_ray, tmp_path):
-    student = {"choice": [{"name": "mlp", "hidden": {"choice": [[4], [8]]}}, {"name": "fragile:Fragile", "at": {"int": [1, 3]}}]}
+    student = {
+        "choice": [
+            {"name": "mlp", "hidden": {"choice": [[4], [8]]}},
+            {"name": "fragile:Fragile", "at": {"int": [1, 3]}},
+        ]
+    }
     spec = small_spec(tmp_path, student=student, search={"sampler": "random", "trials": 8, "seed": 3})
     search = kdsearch.search(spec)
     failed = search.trials[search.trials["state"] == "failed"]
@@ -179,7 +189,9 @@ def test_a_loss_that_is_no_longer_finite_fails_the_trial(local_ray, tmp_path):
     spec = small_spec(tmp_path, optim={"name": "sgd", "lr": {"choice": [0.1, 1e9]}, "epochs": 2})
     search = kdsearch.search(spec, overrides=["search.sampler=random", "search.trials=4"])
     reasons = set(search.trials[search.trials["state"] == "failed"]["reason"])
-    assert reasons and all(re.fullmatch(r"the loss became (nan|inf) in epoch \d", reason) for reason in reasons)
+    assert reasons and all(
+        re.fullmatch(r"the loss became (nan|inf) in epoch \d", reason) for reason in reasons
+    )
 
 
 def test_constraints_known_before_training_refuse_and_measured_ones_keep_off_the_front(local_ray, tmp_path):
@@ -210,13 +222,14 @@ def test_a_search_whose_every_trial_fails_ends_with_the_reason(local_ray, tmp_pa
 
 
 def test_two_workers_take_the_same_steps_as_one(local_ray, tmp_path):
+    pairs = {"teacher": "wide", "pairs": [["layer1", "layer1"]]}
     config = {
         "data": {"source": "digits", "batch_size": 64},
         "teachers": {"wide": {"model": {"name": "mlp", "hidden": [64]}, "epochs": 2}},
         "student": {"name": "mlp", "hidden": [16]},
         "distill": {
             "teachers": {"members": ["wide"]},
-            "losses": {"ce": {}, "kd": {}, "hint": {"match": {"teacher": "wide", "pairs": [["layer1", "layer1"]]}}},
+            "losses": {"ce": {}, "kd": {}, "hint": {"match": pairs}},
         },
         "optim": {"name": "sgd", "lr": 0.1, "epochs": 2},
         "compute": {"storage": str(tmp_path / "store")},
@@ -240,5 +253,3 @@ def test_the_name_of_a_search_is_not_taken_twice(searched, local_ray):
     _, folder = searched
     with pytest.raises(InputError, match="there is a search of this name"):
         kdsearch.search(small_spec(folder), name="small")
-
-

@@ -39,7 +39,6 @@ ELSEWHERE = {
     "mutual_information": "told from the rest of the batch; learned embeddings stand between",
     "reviewkd": "learned fusions stand between",
     "semckd": "learned projections stand between",
-    "simkd": "a learned projector stands between",
     "tolerant": "zero when the highest probabilities are equal",
     "vid": "a likelihood under a learned mean and variance",
     "virtual_teacher": "zero at the hand-made teacher",

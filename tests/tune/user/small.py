@@ -15,7 +15,12 @@ def small_spec(folder: Path, **changes: Any) -> dict[str, Any]:
             "wide": {"model": {"name": "mlp", "hidden": [64]}, "epochs": 4},
             "conv": {"model": {"name": "convnet", "width": 8, "depth": 2}, "epochs": 4},
         },
-        "student": {"choice": [{"name": "mlp", "hidden": {"choice": [[4], [8], [16]]}}, {"name": "convnet", "width": 2}]},
+        "student": {
+            "choice": [
+                {"name": "mlp", "hidden": {"choice": [[4], [8], [16]]}},
+                {"name": "convnet", "width": 2},
+            ]
+        },
         "distill": {
             "teachers": {"members": {"subset": "all", "min": 1}},
             "losses": {

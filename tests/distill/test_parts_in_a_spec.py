@@ -1,0 +1,99 @@
+"""Every loss and every ensemble, named in a spec and trained with for an epoch."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdsearch.distill.matching import layers_of, match_layers
+from kdsearch.distill.run import assemble
+from kdsearch.distill.session import Session, ensure_teachers, local_worker
+from kdsearch.registry import parts
+from kdsearch.space import canonical
+from kdsearch.spec import is_matched, load_spec
+
+CONTENT: dict[str, Any] = {
+    "data": {"source": "digits", "batch_size": 256, "validation": 0.5},
+    "teachers": {
+        "wide": {"model": {"name": "convnet", "width": 8, "depth": 3}, "epochs": 1},
+        "flat": {"model": {"name": "mlp", "hidden": [32, 16]}, "epochs": 1},
+    },
+    "student": {"name": "convnet", "width": 4, "depth": 2},
+    "optim": {"name": "sgd", "lr": 0.02, "epochs": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+def trained(distill: dict[str, Any], storage: Path) -> tuple[Session, Any, dict[str, float]]:
+    spec = load_spec({**CONTENT, "distill": distill, "compute": {"storage": str(storage)}})
+    session = Session(storage, local_worker(spec))
+    ensure_teachers(spec, session, lambda name, text: None)
+    splits = session.resident.splits(spec)
+    config = match_layers(spec.tree(), lambda m: layers_of(m, splits.shape, len(splits.classes)))
+    checked = load_spec(canonical(config))
+    seen: list[dict[str, float]] = []
+
+    def report(metrics: dict[str, float]) -> bool:
+        seen.append(metrics)
+        return True
+
+    session.trial(checked, storage / "trial", report)
+    return session, checked, seen[-1]
+
+
+@pytest.mark.parametrize("name", parts("loss"))
+def test_every_loss_trains_a_student_from_a_spec(name, storage):
+    part = parts("loss")[name]
+    loss: dict[str, Any] = {"weight": 0.1}
+    if is_matched(part):
+        learned = part.facts.get("matching") == "learned"
+        loss["match"] = {"teacher": "wide", "pairs": "all" if learned else [[0.0, 0.0], [0.5, 0.5]]}
+    distill = {"teachers": {"members": ["wide", "flat"]}, "losses": {"ce": {}, name: {**loss, "name": name}}}
+    _, config, metrics = trained(distill, storage)
+    assert math.isfinite(metrics[f"loss/{name}"])
+    assert set(config.distill.losses) == {"ce", name}
+
+
+@pytest.mark.parametrize("name", parts("ensemble"))
+def test_every_ensemble_trains_a_student_from_a_spec(name, storage):
+    teachers = {"members": ["wide", "flat"], "combine": name, "dropout": 0.3}
+    _, _, metrics = trained({"teachers": teachers, "losses": {"ce": {}, "kd": {}}}, storage)
+    assert math.isfinite(metrics["loss"])
+
+
+def test_a_losss_own_parameters_are_trained_and_not_shipped(storage):
+    pairs = {"teacher": "wide", "pairs": [["stage2", "stage3"]]}
+    session, config, _ = trained({"losses": {"ce": {}, "hint": {"match": pairs}}}, storage)
+    from safetensors.torch import load_file
+
+    from kdsearch import models
+
+    splits = session.resident.splits(config)
+    student = models.build(config.tree()["student"], splits.shape, len(splits.classes), seed=0)
+    _, objective = assemble(config, student, session.resident, splits)
+    own = {name for name, _ in objective.named_parameters() if not name.startswith("student.")}
+    assert own
+    assert set(load_file(storage / "trial/student.safetensors")) == set(student.state_dict())
+
+
+def test_a_teacher_that_only_gives_hints_stops_at_its_deepest_hinted_layer(storage):
+    pairs = {"teacher": "wide", "pairs": [["stage1", "stage1"]]}
+    session, config, _ = trained({"losses": {"ce": {}, "hint": {"match": pairs}}}, storage)
+    ran: list[str] = []
+    teacher = session.resident.teacher(config, "wide")
+    handles = [
+        module.register_forward_hook(lambda *_, path=path: ran.append(path))
+        for path, module in teacher.named_children()
+    ]
+    session.trial(config, storage / "trial", lambda metrics: True)
+    for handle in handles:
+        handle.remove()
+    # Its shapes are read off two whole passes; those for batches end early.
+    assert ran.count("classifier") <= 2 < ran.count("stage1")
