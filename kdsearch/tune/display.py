@@ -48,7 +48,7 @@ class Lines:
 
     def note(self, text: str) -> None:
         """A line."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def update(self, ledger: Ledger, planned: int, record: Record) -> None:
         """A line once the trial has ended."""
@@ -80,7 +80,7 @@ class LiveTable:
 
     def note(self, text: str) -> None:
         """A line above the table."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def update(self, ledger: Ledger, planned: int, record: Record) -> None:
         """Draw the table anew."""
