@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,3 +41,11 @@ def console() -> Console:
 
     here = Console()
     return here if here.is_terminal else Console(width=_WIDE)
+
+
+def program() -> str:
+    """How to call this program from here, in a way that can be typed."""
+    if shutil.which("kdsearch"):
+        return "kdsearch"
+    script = Path(sys.argv[0])
+    return os.path.relpath(script) if script.name == "kdsearch" else "python -m kdsearch.cli"

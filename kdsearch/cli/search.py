@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsearch.cli.options import DEFAULT_URI, Overrides, SpecFile, TrackingUri, console
+from kdsearch.cli.options import DEFAULT_URI, Overrides, SpecFile, TrackingUri, console, program
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,4 +76,4 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
     quoted = shlex.quote(outcome.name)
     out.print("\nnext:", highlight=False)
     for command in (f"ui{uri}", f"front {quoted}{uri}", f"export {quoted}{uri} --out {quoted}-student"):
-        out.print(f"  kdsearch {command}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"  {program()} {command}", highlight=False, markup=False, soft_wrap=True)

@@ -53,7 +53,7 @@ def test_ctrl_c_keeps_what_is_done_and_prints_the_front(tmp_path):
         process.kill()
     assert process.returncode == 0, rest
     assert "stopping after the epochs that run now" in rest
-    assert "Recipe" in rest and "kdsearch export small" in rest and "Traceback" not in rest
+    assert "Recipe" in rest and "export small" in rest and "Traceback" not in rest
     search = kdsearch.open_search("small", f"sqlite:///{tmp_path}/mlflow.db")
     assert search.state == "stopped"
     assert 4 <= (search.trials["state"] == "complete").sum() < 100
