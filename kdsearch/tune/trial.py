@@ -26,6 +26,7 @@ class Trial(tune.Trainable):  # type: ignore[misc]
         """What the job posted since the last step: epochs, and at the end the metrics or the reason."""
         posts = ray.get(self._mailbox.posts.remote(self._uid, self._seen))
         self._seen += len(posts)
+        posts.sort(key=lambda post: bool(post.get("done")))
         return {"posts": posts, "done": bool(posts[-1].get("done"))}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

@@ -72,6 +72,9 @@ class _Post:
 
     def __call__(self, post: dict[str, Any]) -> None:
         if not self._silent:
+            if post.get("done"):
+                # An asynchronous actor may run two calls in either order, and this one must be the last.
+                self.flush()
             self._answer = self._mailbox.post.remote(self._uid, post)
 
     def epoch(self, metrics: dict[str, float]) -> bool:
