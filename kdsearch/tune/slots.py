@@ -127,6 +127,7 @@ def quiet_ray() -> None:
     """Settings of Ray's that a search wants, unless the user chose otherwise. Call before importing Ray."""
     for name, value in {
         "RAY_TRAIN_METRICS_ENABLED": "0",
+        "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
         "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

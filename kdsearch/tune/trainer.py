@@ -1,16 +1,21 @@
-"""Ray Train's trainer without what a search does not use: its worker group starts in half the time.
+"""Ray Train's trainer without what a search does not use: its worker group starts in a third of the time.
 
 Each helper left out is an actor, so a process, that must be up before the workers may start: two or three
-seconds on a small machine.
+seconds on a small machine. The controller, which places the workers and restarts the dead, is not left out
+but runs in the calling thread: it is of use only as long as the search itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from ray.train import BackendConfig
+import ray
+from ray.train import BackendConfig, Result
+from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
+from ray.train.v2._internal.execution.worker_group import Worker, WorkerGroup
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 #: One shares out Ray Data sets, of which there are none. The other frees resources after a controller that
@@ -32,9 +37,36 @@ class LeanTrainer(DataParallelTrainer):  # type: ignore[misc]
     def _create_default_callbacks(self) -> list[Any]:
         return [c for c in super()._create_default_callbacks() if type(c).__name__ not in _UNUSED]
 
-    def _initialize_and_run_controller(self, **kwargs: Any) -> Any:
+    def _initialize_and_run_controller(self, **kwargs: Any) -> Result:
         kwargs["scaling_policy"] = _Placed(kwargs["scaling_policy"].scaling_config)
-        return super()._initialize_and_run_controller(**kwargs)
+        controller = _Controller(**kwargs)
+        asyncio.run(controller.run())
+        return controller.get_result()
+
+
+class _WorkerGroup(WorkerGroup):  # type: ignore[misc]
+    def _init_train_context_on_workers(
+        self, workers: list[Worker], sync_actor: Any, arguments: dict[str, list[Any]]
+    ) -> None:
+        """As its parent, but for the controller's actor: there is none, and no worker asks for it."""
+        ray.get(
+            [
+                worker.actor.init_train_context.remote(
+                    train_run_context=self._train_run_context,
+                    distributed_context=worker.distributed_context,
+                    synchronization_actor=sync_actor,
+                    storage_context=self._storage_context,
+                    worker_callbacks=self._worker_callbacks_to_propagate,
+                    controller_actor=None,
+                    **{name: values[index] for name, values in arguments.items()},
+                )
+                for index, worker in enumerate(workers)
+            ]
+        )
+
+
+class _Controller(TrainController):  # type: ignore[misc]
+    worker_group_cls = _WorkerGroup
 
 
 class _Placed(FixedScalingPolicy):  # type: ignore[misc]
