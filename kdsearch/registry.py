@@ -89,8 +89,16 @@ class Parameter:
     @property
     def searched(self) -> types.Searched | None:
         """The domain that the literature suggests, if the annotation carries one."""
-        metadata = getattr(self.annotation, "__metadata__", ())
-        return next((m for m in metadata if isinstance(m, types.Searched)), None)
+        return next((m for m in self._metadata if isinstance(m, types.Searched)), None)
+
+    @property
+    def scheduled(self) -> types.Scheduled | None:
+        """Whether, and how, the option may change while a student trains."""
+        return next((m for m in self._metadata if isinstance(m, types.Scheduled)), None)
+
+    @property
+    def _metadata(self) -> tuple[object, ...]:
+        return getattr(self.annotation, "__metadata__", ())
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,20 @@ class Searched:
     log: bool = False
 
 
+@dataclass(frozen=True)
+class Scheduled:
+    """Marks an option that may change over training, and, if so marked, from teacher to teacher.
+
+    The loss is then called with the value of the moment.
+    """
+
+    per_teacher: bool = False
+
+
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
+Temperature = Annotated[float, Gt(0), Scheduled(per_teacher=True)]
 PositiveInt = Annotated[int, Gt(0)]
 NonNegativeInt = Annotated[int, Ge(0)]
 

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from kdsearch.data import Batches
 from kdsearch.distill.objective import Objective
-from kdsearch.distill.shown import Teachers
+from kdsearch.distill.shown import NOTHING, Teachers
 from kdsearch.errors import KdsearchError
 from kdsearch.registry import find
 from kdsearch.spec import Optim
@@ -32,6 +32,7 @@ def distill(
     batches: Batches,
     optim: Optim,
     *,
+    epochs: range,
     evaluate: Callable[[], dict[str, float]],
     report: Report,
     data_parallel: bool = False,
@@ -42,7 +43,8 @@ def distill(
         objective: The student and its losses, on the device of the batches.
         teachers: Shown to the losses.
         batches: The training images, in the same order and views for every recipe.
-        optim: Optimiser, schedule and epochs.
+        optim: Optimiser and schedule.
+        epochs: Which passes over the images these are; each is a view of its own.
         evaluate: Scores the student as it is; called after each epoch.
         report: Told after each epoch; see `Report`.
         data_parallel: Average gradients over the process group's workers.
@@ -62,19 +64,20 @@ def distill(
     optimizer = find("optimizer", optim.part).load()(
         [p for p in objective.parameters() if p.requires_grad], **optim.options
     )
-    rate = _rate(optim, steps=optim.epochs * math.ceil(len(batches) / optim.accumulate))
+    rate = _rate(optim, steps=len(epochs) * math.ceil(len(batches) / optim.accumulate))
     peaks = [group["lr"] for group in optimizer.param_groups]
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=optim.precision == "bf16")
     done, metrics = 0, dict[str, float]()
-    for epoch in range(optim.epochs):
+    for epoch in epochs:
         started = time.perf_counter()
         objective.train()
         sums = torch.zeros(1 + len(objective.labels), device=device)
         for index, batch in enumerate(batches.epoch(epoch)):
             last = (index + 1) % optim.accumulate == 0 or index + 1 == len(batches)
+            objective.progress = (epoch - epochs.start + index / len(batches)) / len(epochs)
             with _without_sync(trained, last):
                 with autocast:
-                    total, terms = trained(batch, teachers(batch))
+                    total, terms = trained(batch, teachers(batch) if objective.taught else NOTHING)
                 (total / optim.accumulate).backward()
             sums += torch.cat([total.detach()[None], terms])
             if last:

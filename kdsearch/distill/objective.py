@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from kdsearch.distill.layers import Taps
 from kdsearch.distill.shown import Shown, image_gradient
 from kdsearch.distill.terms import Term
 from kdsearch.registry import find
-from kdsearch.spec import Ensemble
+from kdsearch.spec import Ensemble, Filter
 
 Target = tuple[Tensor, Tensor]
 
@@ -50,17 +50,18 @@ class Combination(nn.Module):
         student_logits: Tensor,
         labels: Tensor,
         members: tuple[str, ...],
-        temperature: float,
+        temperatures: tuple[float, ...],
         training: bool,
     ) -> Target:
         """Targets (M, B, C), and the weight (M, B) or (M, 1) of each."""
         assert shown.logits is not None
+        one = len(set(temperatures)) == 1
         given = {
             "logits": shown.logits,
             "student_logits": student_logits,
             "labels": labels,
             "members": members,
-            "temperature": temperature,
+            "temperature": temperatures[0] if one else shown.logits.new_tensor(temperatures)[:, None, None],
         }
         made = self.strategy(**{need: given[need] for need in self.needs})
         logits, weights = (shown.logits, made) if isinstance(made, Tensor) else made
@@ -71,7 +72,7 @@ class Objective(nn.Module):
     """A student and the weighted sum of its losses.
 
     Being one module, the student, the losses' own parameters and a learned ensemble share the optimiser, DDP
-    and checkpoints.
+    and checkpoints. `progress`, how much of the training is done, is set from outside.
     """
 
     def __init__(
@@ -89,10 +90,26 @@ class Objective(nn.Module):
         self.terms = list(terms)
         self.members = members
         self.combine = combine
+        self.progress = 0.0
         self.losses = nn.ModuleList(term.call for term in self.terms if isinstance(term.call, nn.Module))
         self.labels = list(dict.fromkeys(term.label for term in self.terms))
         self.taps = Taps(student, [path for term in self.terms for path in term.student_layers])
         self._gradients = any("student_image_gradient" in term.needs for term in self.terms)
+        self._response = next((term for term in self.terms if "temperature" in term.varying), None)
+
+    @property
+    def acting(self) -> list[tuple[Term, float]]:
+        """The losses that act now, with their weights; those with parameters do so as long as they are here.
+
+        DDP waits for the gradient of every parameter.
+        """
+        weights = [(term, term.weight_at(self.progress)) for term in self.terms]
+        return [(term, w) for term, w in weights if w or isinstance(term.call, nn.Module)]
+
+    @property
+    def taught(self) -> bool:
+        """Whether any loss that acts now needs a teacher."""
+        return any(term.taught for term, _ in self.acting)
 
     def forward(self, batch: Batch, shown: Shown) -> tuple[Tensor, Tensor]:
         """The objective (), and each loss, unweighted and detached, (len(labels),) as in `labels`."""
@@ -104,28 +121,59 @@ class Objective(nn.Module):
             "labels": batch.labels,
             "images": images,
             "indices": batch.indices,
+            "progress": self.progress,
         }
         if self._gradients:
             given["student_image_gradient"] = image_gradient(logits, batch.labels, images, create_graph=True)
-        targets: dict[float, Target] = {}
+
+        @cache
+        def target(temperatures: tuple[float, ...]) -> Target:
+            made: Target = self.combine(
+                shown, logits.detach(), batch.labels, self.members, temperatures, self.training
+            )
+            return made
+
         values: dict[str, Tensor] = {}
         weighted: list[Tensor] = []
-        for term in self.terms:
+        for term, weight in self.acting:
             arguments = {need: given[need] for need in term.needs if need in given} | _layers(
                 term, features, shown
             )
-            if term.of_members:
-                if term.temperature not in targets:
-                    targets[term.temperature] = self.combine(
-                        shown, logits.detach(), batch.labels, self.members, term.temperature, self.training
-                    )
-                value = _over_members(term, arguments, shown, targets[term.temperature])
-            else:
-                value = term.call(**arguments).mean()
-            weighted.append(value if term.weight == 1 else term.weight * value)
+            value = self._value(term, arguments, shown, target, batch.labels)
+            weighted.append(value if weight == 1 else weight * value)
             before = values.get(term.label)
             values[term.label] = value.detach() if before is None else before + value.detach()
-        return _sum(weighted), torch.stack([values[label] for label in self.labels])
+        total = _sum(weighted) if weighted else logits.sum() * 0
+        idle = total.new_zeros(())
+        return total, torch.stack([values.get(label, idle) for label in self.labels])
+
+    def _value(
+        self,
+        term: Term,
+        arguments: dict[str, Any],
+        shown: Shown,
+        target: Callable[[tuple[float, ...]], Target],
+        labels: Tensor,
+    ) -> Tensor:
+        """The loss of a term, its teachers weighted as the ensemble says, mean over the batch."""
+        if term.of_members:
+            given = target(self._temperatures(term))
+            alone = len(given[0]) == 1 < len(self.members)
+            options = [term.options_at(self.progress, name) for name in self.members]
+            return over_members(term, arguments, [_mean(options)] if alone else options, shown, given, labels)
+        value = term.call(**arguments, **term.options_at(self.progress))
+        if term.teacher not in self.members or len(self.members) == 1:
+            return value.mean()
+        _, weights = target(self._temperatures(self._response))
+        if len(weights) == 1:  # The outputs were merged: nothing tells the teachers apart.
+            return value.mean() / len(self.members)
+        return weighed(value, weights[self.members.index(term.teacher)])
+
+    def _temperatures(self, term: Term | None) -> tuple[float, ...]:
+        """The temperature at which each member is asked: that of a loss."""
+        if term is None or "temperature" not in term.varying:
+            return (1.0,) * len(self.members)
+        return tuple(term.options_at(self.progress, name)["temperature"] for name in self.members)
 
     def close(self) -> None:
         """Remove the hooks from the student."""
@@ -146,16 +194,62 @@ def _layers(term: Term, features: Mapping[str, Tensor], shown: Shown) -> dict[st
     return {need: given[need] for need in term.needs if need in given}
 
 
-def _over_members(term: Term, arguments: Mapping[str, Any], shown: Shown, target: Target) -> Tensor:
-    """Σ_k mean over the batch of w_k(x) · loss_k."""
+def over_members(
+    term: Term,
+    arguments: Mapping[str, Any],
+    options: list[dict[str, Any]],
+    shown: Shown,
+    target: Target,
+    labels: Tensor,
+) -> Tensor:
+    """Σ_k mean over the batch of w_k(x) · loss_k(x), on the images that the filter of the term lets pass."""
     parts = []
     for index, (logits, weight) in enumerate(zip(*target, strict=True)):
         theirs = {"teacher_logits": logits} if "teacher_logits" in term.needs else {}
         if shown.image_gradients is not None and "teacher_image_gradient" in term.needs:
             theirs["teacher_image_gradient"] = shown.image_gradients[index]
-        value = term.call(**arguments, **theirs)
-        parts.append(weight[0] * value.mean() if len(weight) == 1 else (weight * value).mean())
+        passed = passing(term.only, logits, labels)
+        if passed is not None and term.part.facts.get("relates_images"):
+            parts.append(_on_rows(term, {**arguments, **theirs}, options[index], weight, passed))
+            continue
+        value = term.call(**arguments, **theirs, **options[index])
+        parts.append(weighed(value if passed is None else value * passed, weight))
     return _sum(parts)
+
+
+def passing(only: Filter, logits: Tensor, labels: Tensor) -> Tensor | None:
+    """Whether each image passes a filter (B,), by a teacher's logits (B, C); None where all do."""
+    if not (only.correct or only.confidence):
+        return None
+    sure, said = logits.float().softmax(1).max(1)
+    right = said == labels if only.correct else torch.ones_like(labels, dtype=torch.bool)
+    passed: Tensor = (sure >= only.confidence) & right
+    return passed
+
+
+def _on_rows(
+    term: Term, arguments: Mapping[str, Any], options: Mapping[str, Any], weight: Tensor, passed: Tensor
+) -> Tensor:
+    """A loss that relates the images of a batch, on those that pass; still a mean over all of them."""
+    rows = {
+        key: value[passed] if isinstance(value, Tensor) and len(value) == len(passed) else value
+        for key, value in arguments.items()
+    }
+    if not bool(passed.any()):
+        nothing: Tensor = arguments["student_logits"].sum() * 0
+        return nothing
+    value = term.call(**rows, **options)
+    return weighed(value, weight if len(weight) == 1 else weight[passed]) * passed.float().mean()
+
+
+def weighed(value: Tensor, weight: Tensor) -> Tensor:
+    """The mean over the batch of a loss (B,) or () times a teacher's weight (B,) or (1,)."""
+    return weight[0] * value.mean() if len(weight) == 1 else (weight * value).mean()
+
+
+def _mean(options: list[dict[str, Any]]) -> dict[str, Any]:
+    """Options for a target that was merged from all teachers: the mean of theirs."""
+    return {name: sum(option[name] for option in options) / len(options) for name in options[0]}
 
 
 def _sum(tensors: list[Tensor]) -> Tensor:

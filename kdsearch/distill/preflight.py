@@ -12,8 +12,8 @@ from kdsearch.distill.layers import Layer
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.resident import load_dataset
 from kdsearch.errors import InputError, Problem
-from kdsearch.space import corners
-from kdsearch.spec import Match, Spec, located
+from kdsearch.space import all_losses, corners
+from kdsearch.spec import Spec, located
 from kdsearch.types import Shape
 
 
@@ -69,20 +69,21 @@ def _students(spec: Spec, facts: Facts) -> Iterator[Problem]:
 
 
 def _matches(spec: Spec, facts: Facts) -> Iterator[Problem]:
-    for label, loss in spec.distill.losses.items():
-        if not isinstance(loss.matched, Match):
+    tree = spec.tree()
+    for place, loss in all_losses(tree["distill"]):
+        if not isinstance(loss.get("match"), list):
             continue
-        for student in corners(spec.tree()["student"]):
-            config = {
-                **spec.tree(),
-                "student": student,
-                "distill": {"losses": {label: spec.tree()["distill"]["losses"][label]}},
-            }
+        for student in corners(tree["student"]):
+            config = {**tree, "student": student, "distill": {"losses": {loss["name"]: loss}}}
             try:
                 match_layers(config, facts.layers)
             except InputError as error:
-                yield Problem(("distill", "losses", label, "match"), str(error).partition(": ")[2])
+                yield Problem(("distill", *_keys(place), "match"), str(error).partition(": ")[2])
                 break
+
+
+def _keys(place: str) -> tuple[str | int, ...]:
+    return tuple(int(key) if key.isdigit() else key for key in place.split("."))
 
 
 def _options(model: Mapping[str, Any]) -> str:

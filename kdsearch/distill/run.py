@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,10 +19,11 @@ from kdsearch.distill.loop import Report, distill
 from kdsearch.distill.objective import Combination, Objective
 from kdsearch.distill.resident import Resident, Splits
 from kdsearch.distill.shown import Teachers
+from kdsearch.distill.stages import phases
 from kdsearch.distill.terms import Sides, Term, make_terms
 from kdsearch.measure import Timings, measure_architecture, measure_predictions
 from kdsearch.registry import find, metric, parts
-from kdsearch.spec import Spec
+from kdsearch.spec import Loss, Spec
 
 #: Measured for every student, whatever the objectives are.
 ALWAYS = ("accuracy", "parameters", "macs", "size_mb")
@@ -72,20 +74,25 @@ def run(
     if worker.device.type == "cuda":
         student = student.to(memory_format=torch.channels_last)
     torch.manual_seed(seed)
-    teachers, objective = assemble(config, student, resident, splits)
-    try:
-        metrics = distill(
-            objective.to(worker.device),
-            teachers,
-            batches(config, splits, worker),
-            config.optim,
-            evaluate=partial(_score, student, splits, worker.device, names),
-            report=report,
-            data_parallel=worker.world_size > 1,
-        )
-    finally:
-        teachers.close()
-        objective.close()
+    metrics: dict[str, float] = {}
+    for phase in phases(config):
+        teachers, objective = assemble(config, phase.losses, student, resident, splits)
+        try:
+            metrics = distill(
+                objective.to(worker.device),
+                teachers,
+                batches(config, splits, worker),
+                phase.optim,
+                epochs=phase.epochs,
+                evaluate=partial(_score, student, splits, worker.device, names),
+                report=report,
+                data_parallel=worker.world_size > 1,
+            )
+        finally:
+            teachers.close()
+            objective.close()
+        if metrics["epoch"] < phase.epochs.stop:
+            break
     result |= measure_architecture(student, shape, names, known=("architecture",))
     final = {
         key: metrics[key] for key in metrics if key not in ("lr", "seconds") and not key.startswith("loss/")
@@ -119,10 +126,10 @@ def batches(config: Spec, splits: Splits, worker: Worker) -> Batches:
 
 
 def assemble(
-    config: Spec, student: nn.Module, resident: Resident, splits: Splits
+    config: Spec, losses: Mapping[str, Loss], student: nn.Module, resident: Resident, splits: Splits
 ) -> tuple[Teachers, Objective]:
-    """The teachers of a config, and its student with its losses, ready to be trained."""
-    use, losses = config.distill.teachers, config.distill.losses
+    """The teachers that some losses of a config need, and its student with these, ready to be trained."""
+    use = config.distill.teachers
     members = tuple(use.members)
     frozen = {name: resident.teacher(config, name) for name in config.teachers}
     needs = {need for loss in losses.values() for need in find("loss", loss.part).needs}
@@ -136,8 +143,12 @@ def assemble(
     )
     terms = list(make_terms(losses, sides))
     combine = Combination(use.combine, members, len(splits.classes), use.dropout)
-    hinted = {name: _hinted(name, terms, sides) for name in frozen}
-    teachers = Teachers(frozen, members, hinted, gradients="teacher_image_gradient" in needs)
+    hinted = {name: paths for name in frozen if (paths := _hinted(name, terms, sides))}
+    # The weights of several teachers may follow from their outputs, and weigh their hints too.
+    asked = any(term.of_members or (term.teacher in members and len(members) > 1) for term in terms)
+    answering = members if asked else ()
+    models = {name: model for name, model in frozen.items() if name in hinted or name in answering}
+    teachers = Teachers(models, answering, hinted, gradients="teacher_image_gradient" in needs)
     return teachers, Objective(student, terms, members, combine)
 
 

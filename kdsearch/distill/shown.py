@@ -26,6 +26,10 @@ class Shown:
     image_gradients: Tensor | None = None
 
 
+#: Where no loss looks at a teacher.
+NOTHING = Shown(None, {})
+
+
 class Teachers:
     """Frozen teachers, run once a batch for everything that the losses ask of them."""
 

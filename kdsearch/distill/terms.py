@@ -11,8 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from kdsearch.distill.layers import Layer
+from kdsearch.distill.varying import value_at, weight_at
 from kdsearch.registry import Part, find
-from kdsearch.spec import Loss, Match
+from kdsearch.spec import Filter, Loss, Match
 
 
 @dataclass(frozen=True)
@@ -32,53 +33,96 @@ class Sides:
 
 @dataclass(frozen=True)
 class Term:
-    """One loss at work. Its layers are paths: the student's, and those of teachers as (teacher, path)."""
+    """One loss at work. Its layers are paths: the student's, and those of teachers as (teacher, path).
+
+    `weight`, and the options in `varying`, may be schedules. `teacher` is the one whose layers it looks at,
+    where it looks at those of one.
+    """
 
     label: str
-    weight: float
+    part: Part
     call: Callable[..., Tensor]
-    needs: tuple[str, ...]
-    temperature: float
-    student_layers: tuple[str, ...] = ()
-    teacher_layers: tuple[tuple[str, str], ...] = ()
+    weight: Any
+    varying: Mapping[str, Any]
+    only: Filter
+    teacher: str | None
+    student_layers: tuple[str, ...]
+    teacher_layers: tuple[tuple[str, str], ...]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it is called with."""
+        return self.part.needs
 
     @property
     def of_members(self) -> bool:
         """Whether it is evaluated for each member of the ensemble, and weighted."""
         return "teacher_logits" in self.needs or "teacher_image_gradient" in self.needs
 
+    @property
+    def taught(self) -> bool:
+        """Whether it needs anything of a teacher."""
+        return self.of_members or bool(self.teacher_layers)
+
+    def weight_at(self, progress: float) -> float:
+        """Its weight at this point of training."""
+        return weight_at(self.weight, progress)
+
+    def options_at(self, progress: float, teacher: str | None = None) -> dict[str, Any]:
+        """Its options that vary, at this point of training and for this teacher."""
+        return {name: value_at(value, progress, teacher) for name, value in self.varying.items()}
+
 
 def make_terms(losses: Mapping[str, Loss], sides: Sides) -> Iterator[Term]:
     """The terms of all losses; one with parameters of its own has an nn.Module as its `call`."""
     for label, loss in losses.items():
         part = find("loss", loss.part)
-        temperature = float(loss.options.get("temperature", 1.0))
-        for student, teachers in _matched(part, loss.matched, sides):
-            call = _instance(part, loss.options, student, teachers, sides)
-            paths = tuple(layer.path for layer in student)
-            theirs = tuple((name, layer.path) for name, layer in teachers)
-            yield Term(label, float(loss.weight), call, part.needs, temperature, paths, theirs)
+        scheduled = {name for name, parameter in part.parameters.items() if parameter.scheduled}
+        varying = {name: value for name, value in loss.options.items() if name in scheduled}
+        fixed = {name: value for name, value in loss.options.items() if name not in scheduled}
+        matched = loss.matched
+        assert matched is None or isinstance(matched, list), "a config has no domains"
+        for student, teachers in _matched(part, matched, sides):
+            yield Term(
+                label,
+                part,
+                _instance(part, fixed, student, teachers, sides),
+                loss.weight,
+                varying,
+                loss.filter,
+                teachers[0][0] if matched else None,
+                tuple(layer.path for layer in student),
+                tuple((name, layer.path) for name, layer in teachers),
+            )
 
 
 _Matched = tuple[list[Layer], list[tuple[str, Layer]]]
 
 
-def _matched(part: Part, match: Match | None, sides: Sides) -> Iterator[_Matched]:
-    """The layers of each term that a loss makes: one a pair, or all at once where it takes lists."""
+def _matched(part: Part, matches: list[Match] | None, sides: Sides) -> Iterator[_Matched]:
+    """The layers of each term that a loss makes: one a pair, or all of a teacher where it takes lists."""
     if part.facts.get("matching") == "members":
         yield sides.student[0][-1:], [(name, sides.teachers[name][0][-1]) for name in sides.members]
-    elif match is None:
+    elif matches is None:
         yield [], []
-    elif match.pairs == "all":
-        yield sides.student[0], [(match.teacher, layer) for layer in sides.teachers[match.teacher][0]]
     else:
-        student = {layer.path: layer for layer in sides.student[1]}
-        teacher = {layer.path: layer for layer in sides.teachers[match.teacher][1]}
-        pairs = [(student[str(a)], (match.teacher, teacher[str(b)])) for a, b in match.pairs]
-        if "student_features" in part.needs:
-            yield [a for a, _ in pairs], [b for _, b in pairs]
-        else:
-            yield from (([a], [b]) for a, b in pairs)
+        for match in matches:
+            near, far = _layers(match, sides)
+            if "student_features" in part.needs:
+                yield near, far
+            else:
+                yield from (([a], [b]) for a, b in zip(near, far, strict=True))
+
+
+def _layers(match: Match, sides: Sides) -> _Matched:
+    name, (hints, every) = match.teacher, sides.teachers[match.teacher]
+    if match.pairs == "all":
+        return sides.student[0], [(name, layer) for layer in hints]
+    assert isinstance(match.pairs, list), "in a config, rules have become pairs"
+    student = {layer.path: layer for layer in sides.student[1]}
+    teacher = {layer.path: layer for layer in every}
+    near = [student[str(path)] for path, _ in match.pairs]
+    return near, [(name, teacher[str(path)]) for _, path in match.pairs]
 
 
 def _instance(

@@ -3,6 +3,7 @@
 from kdsearch.space.canonical import canonical, digest, fingerprint
 from kdsearch.space.corners import corners
 from kdsearch.space.dimensions import Dimension, dimensions
+from kdsearch.space.losses import all_losses, map_losses
 from kdsearch.space.recipe import config_yaml, describe, describe_model
 from kdsearch.space.sample import RandomTrial, Suggest, sample
 
@@ -10,6 +11,7 @@ __all__ = [
     "Dimension",
     "RandomTrial",
     "Suggest",
+    "all_losses",
     "canonical",
     "config_yaml",
     "corners",
@@ -18,5 +20,6 @@ __all__ = [
     "digest",
     "dimensions",
     "fingerprint",
+    "map_losses",
     "sample",
 ]

@@ -7,50 +7,74 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kdsearch.registry import Part, find
-from kdsearch.spec import is_matched
+from kdsearch.registry import find
+from kdsearch.space.losses import all_losses, map_losses, needs_members, vanishes
+from kdsearch.spec import is_matched, shape_of
 
 #: What determines the outcome of a config, apart from the seed.
 _DETERMINING = ("data", "teachers", "student", "distill", "optim")
+
+_NO_FILTER = {"correct": False, "confidence": 0.0}
 
 
 def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config without anything that has no effect, so that equal recipes are equal mappings.
 
-    Losses of weight 0, or with nothing to act on, are left out, and so are teachers that no loss uses. The
-    members stand in the order of the spec; how they are combined is `mean` when there are not several.
-    `losses` may come out empty: such a config trains on nothing.
+    Losses of weight 0, or with nothing to act on, are left out, and so are stages without losses and teachers
+    that no loss uses. Teachers stand in the order of the spec; how they are combined is `mean` when there are
+    not several. `losses` may come out empty: such a config trains on nothing.
     """
-    members = sorted(config["distill"]["teachers"]["members"], key=list(config["teachers"]).index)
-    losses = {
-        label: loss for label, loss in config["distill"]["losses"].items() if _acts(loss, bool(members))
-    }
-    if not any(needs_members(find("loss", loss["name"])) for loss in losses.values()):
-        members = []
+    order = list(config["teachers"]).index
     use = config["distill"]["teachers"]
+    members = sorted(use["members"], key=order)
+    distill = map_losses(config["distill"], lambda _, loss: _acting(loss, members, order))
+    stages = [stage for stage in distill.pop("stages") if stage["losses"] and _lasts(stage)]
+    losses = [loss for _, loss in all_losses({**distill, "stages": stages})]
+    hinting = {match["teacher"] for loss in losses for match in loss.get("match") or ()}
+    if not any(needs_members(find("loss", loss["name"])) for loss in losses):
+        members = [member for member in members if member in hinting]
     several = len(members) > 1
     combine, dropout = (use["combine"], use["dropout"]) if several else ({"name": "mean"}, 0.0)
-    hinting = {loss["match"]["teacher"] for loss in losses.values() if loss.get("match")}
-    used = {
+    teachers = {
         name: teacher for name, teacher in config["teachers"].items() if name in hinting or name in members
     }
-    teachers = {"members": members, "combine": combine, "dropout": dropout}
-    distill = {"teachers": teachers, "losses": losses}
-    return {**config, "teachers": used, "distill": distill}
+    made = {"teachers": {"members": members, "combine": combine, "dropout": dropout}}
+    made |= {"losses": distill["losses"]} | ({"stages": stages} if stages else {})
+    return {**config, "teachers": teachers, "distill": made}
 
 
-def _acts(loss: Mapping[str, Any], has_members: bool) -> bool:
-    if loss["weight"] == 0:
-        return False
+def _acting(loss: Mapping[str, Any], members: list[str], order: Any) -> dict[str, Any] | None:
+    """A loss as far as it has an effect; None when it has none."""
+    if vanishes(loss["weight"]):
+        return None
     part = find("loss", loss["name"])
+    kept = {key: _simplest(value) for key, value in loss.items() if key != "only" or value != _NO_FILTER}
     if is_matched(part):
-        return bool(loss["match"]["pairs"])
-    return has_members or not needs_members(part)
+        pairs = [match for match in loss["match"] if match["pairs"]]
+        return {**kept, "match": sorted(pairs, key=lambda match: order(match["teacher"]))} if pairs else None
+    if needs_members(part) and not members:
+        return None
+    return {key: _of_members(value, members) for key, value in kept.items()}
 
 
-def needs_members(part: Part) -> bool:
-    """Whether a loss acts on the members of the ensemble, rather than on layers matched to one teacher."""
-    return not is_matched(part) and any(need.startswith("teacher_") for need in part.needs)
+def _simplest(value: Any) -> Any:
+    """A schedule that never changes is a constant."""
+    shape = shape_of(value)
+    if shape is None or value["until"] < 1:
+        return value
+    ends = value[shape] if isinstance(value[shape], list) else [value[shape]]
+    return ends[0] if len(set(ends)) == 1 else value
+
+
+def _of_members(value: Any, members: list[str]) -> Any:
+    """A value given per teacher, for the teachers in use only."""
+    if isinstance(value, Mapping) and "per_teacher" in value:
+        return {"per_teacher": {name: value["per_teacher"][name] for name in members}}
+    return value
+
+
+def _lasts(stage: Mapping[str, Any]) -> bool:
+    return bool(stage["epochs"] or stage["fraction"])
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:

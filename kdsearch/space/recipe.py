@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kdsearch.spec import Spec, dump_yaml
+from kdsearch.spec import Spec, dump_yaml, shape_of
 
 
 def describe(config: Mapping[str, Any]) -> str:
     """One line: the student, whom it learns from, and on which losses."""
     use, losses = config["distill"]["teachers"], config["distill"]["losses"]
     terms = " + ".join(_term(label, loss) for label, loss in losses.items()) or "nothing"
+    terms = " → ".join([*map(_stage, config["distill"].get("stages", ())), terms])
     combine = f" ({use['combine']['name']})" if len(use["members"]) > 1 else ""
     teachers = f" ← {'+'.join(use['members'])}{combine}" if use["members"] else ""
     return f"{describe_model(config['student'])}{teachers} · {terms}"
@@ -23,14 +24,22 @@ def describe_model(model: Mapping[str, Any]) -> str:
     return f"{model['name']}({options})" if options else str(model["name"])
 
 
+def _stage(stage: Mapping[str, Any]) -> str:
+    terms = " + ".join(_term(label, loss) for label, loss in stage["losses"].items())
+    return f"{terms} ({stage['epochs']} epochs)" if stage["epochs"] else f"{terms} ({stage['fraction']:.0%})"
+
+
 def _term(label: str, loss: Mapping[str, Any]) -> str:
     details = []
     if "temperature" in loss:
         details.append(f"T {_short(loss['temperature'])}")
-    if match := loss.get("match"):
+    if only := loss.get("only"):
+        sure = [f"p ≥ {_short(only['confidence'])}"] if only["confidence"] else []
+        details.append("only " + " and ".join(["correct"] * only["correct"] + sure))
+    for match in loss.get("match") or ():
         given = match["pairs"]
-        pairs = given if given == "all" else ", ".join(f"{_short(a)}→{_short(b)}" for a, b in given)
-        details.append(f"{match['teacher']}: {pairs}")
+        pairs = ", ".join(f"{_short(a)}→{_short(b)}" for a, b in given) if isinstance(given, list) else None
+        details.append(f"{match['teacher']}: {pairs or _short(given)}")
     return f"{_short(loss['weight'])} {label}" + (f" ({', '.join(details)})" if details else "")
 
 
@@ -39,6 +48,13 @@ def _short(value: Any) -> str:
         return f"{value:.3g}"
     if isinstance(value, list | tuple):
         return "-".join(map(_short, value))
+    if shape := shape_of(value):
+        until = value["until"]
+        path = "→".join(map(_short, value[shape])) if isinstance(value[shape], list) else _short(value[shape])
+        return path + (f" until {until:.0%}" if until < 1 else "")
+    if isinstance(value, Mapping):
+        inner = value.get("per_teacher", value)
+        return value.get("rule") or "/".join(map(_short, inner.values()))
     return str(value)
 
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from kdsearch.registry import find
-from kdsearch.space.dimensions import candidates, needs_member
+from kdsearch.space.dimensions import COUNTED, SEEDS, needs_member
+from kdsearch.space.losses import learned_matching, map_losses, vanishes
 from kdsearch.spec import Choice, Float, Int, Matching, Simplex, Spec, Subset, has_domain
 
 #: A teacher whose number falls on 0 would have an infinite share; if all fell on 1, none would have any.
@@ -34,16 +34,20 @@ def sample(spec: Spec, trial: Suggest) -> dict[str, Any]:
     combined when there are not several.
     """
     tree = spec.tree()
-    draw = _Draw(trial, tuple(spec.teachers), candidates(spec)[0])
+    draw = _Draw(trial, tuple(spec.teachers))
     tree["student"] = draw.value("student", tree["student"])
     distill, use = tree["distill"], tree["distill"]["teachers"]
     use["members"] = draw.members = draw.value("distill.teachers.members", use["members"])
-    distill["losses"] = {
-        label: draw.loss(f"distill.losses.{label}", loss) for label, loss in distill["losses"].items()
-    }
+    for index, stage in enumerate(distill["stages"]):
+        for key in ("epochs", "fraction"):
+            stage[key] = draw.value(f"distill.stages.{index}.{key}", stage[key])
+    distill = map_losses(distill, lambda place, loss: draw.loss(f"distill.{place}", loss))
+    for index, stage in enumerate(distill["stages"]):
+        stage["optim"] = draw.value(f"distill.stages.{index}.optim", stage["optim"])
     several = len(draw.members) > 1
     use["combine"] = draw.value("distill.teachers.combine", use["combine"]) if several else {"name": "mean"}
     use["dropout"] = draw.value("distill.teachers.dropout", use["dropout"]) if several else 0.0
+    tree["distill"] = distill
     tree["optim"] = draw.value("optim", tree["optim"])
     return tree
 
@@ -51,24 +55,30 @@ def sample(spec: Spec, trial: Suggest) -> dict[str, Any]:
 class _Draw:
     _apart = frozenset({"weight", "match"})
 
-    def __init__(self, trial: Suggest, teachers: tuple[str, ...], candidates: tuple[str, ...]) -> None:
+    def __init__(self, trial: Suggest, teachers: tuple[str, ...]) -> None:
         self.trial = trial
         self.teachers = teachers
-        self.candidates = candidates
         self.members: list[str] = list(teachers)
 
     def loss(self, path: str, loss: Mapping[str, Any]) -> dict[str, Any]:
+        nothing = {"name": loss["name"], "weight": 0.0}
         if needs_member(loss) and not self.members:
-            return {"name": loss["name"], "weight": 0.0}
+            return nothing
         weight = self.value(f"{path}.weight", loss["weight"])
-        if weight == 0:
-            return {"name": loss["name"], "weight": 0.0}
+        if vanishes(weight):
+            return nothing
         drawn = {
             key: self.value(f"{path}.{key}", inner) for key, inner in loss.items() if key not in self._apart
         }
         match = loss.get("match")
-        if isinstance(match, Matching) and find("loss", loss["name"]).facts.get("matching") == "learned":
-            match = {"teacher": self.hinting(f"{path}.match"), "pairs": "all"}
+        if isinstance(match, Matching):
+            learned = learned_matching(loss)
+            match = [
+                {"teacher": teacher, "pairs": "all"}
+                if learned
+                else self.matching(f"{path}.match.{teacher}", match, teacher)
+                for teacher in self.members
+            ]
         elif match is not None:
             match = self.value(f"{path}.match", match)
         return {**loss, **drawn, "weight": weight} | ({} if match is None else {"match": match})
@@ -87,8 +97,6 @@ class _Draw:
                 return self.subset(path, value)
             case Simplex(items):
                 return self.simplex(path, items or tuple(self.members))
-            case Matching():
-                return self.matching(path, value)
             case Mapping():
                 return {key: self.value(f"{path}.{key}", inner) for key, inner in value.items()}
             case list():
@@ -118,33 +126,26 @@ class _Draw:
         total = sum(parts.values())
         return {item: part / total for item, part in parts.items()}
 
-    def matching(self, path: str, domain: Matching) -> dict[str, Any]:
+    def matching(self, path: str, domain: Matching, teacher: str) -> dict[str, Any]:
         """How many pairs, then the depth of each end; both sides are sorted, so that no pairs cross.
 
         Neighbouring numbers are neighbouring layers, which is what a sampler needs to learn from them.
         """
-        teacher = self.hinting(path)
+        rule = domain.strategies[0]
+        if len(domain.strategies) > 1:
+            rule = self.trial.suggest_categorical(f"{path}.strategy", domain.strategies)
         count = domain.max_pairs
-        if domain.min_pairs < domain.max_pairs:
+        if rule in COUNTED and domain.min_pairs < domain.max_pairs:
             count = self.trial.suggest_int(f"{path}.pairs", domain.min_pairs, domain.max_pairs)
+        if rule != "searched":
+            seed = self.trial.suggest_int(f"{path}.seed", 0, SEEDS - 1) if rule == "random" else 0
+            pairs: Any = {"rule": rule, "count": count, "seed": seed} if count else []
+            return {"teacher": teacher, "pairs": pairs}
         sides = [
             sorted(self.trial.suggest_float(f"{path}.{side}{i + 1}", 0.0, 1.0) for i in range(count))
             for side in ("student", "teacher")
         ]
         return {"teacher": teacher, "pairs": [list(pair) for pair in zip(*sides, strict=True)]}
-
-    def hinting(self, path: str) -> str:
-        """The teacher that gives hints.
-
-        One is named of all that may be members, so that its meaning is the same in every trial; when it is no
-        member of this one the next that is takes its place.
-        """
-        if len(self.members) < 2:
-            return (self.members or self.teachers)[0]
-        named = self.trial.suggest_categorical(f"{path}.teacher", self.candidates)
-        start = self.candidates.index(named)
-        turned = (*self.candidates[start:], *self.candidates[:start])
-        return next(name for name in turned if name in self.members)
 
 
 class RandomTrial:

@@ -3,19 +3,10 @@
 from kdsearch.spec.domains import Choice, Domain, Float, Int, Matching, Simplex, Subset, has_domain, plain
 from kdsearch.spec.json_schema import json_schema
 from kdsearch.spec.load import load_spec, located
-from kdsearch.spec.schema import (
-    Compute,
-    Data,
-    Ensemble,
-    Loss,
-    Match,
-    Model,
-    Optim,
-    Schedule,
-    Spec,
-    Teacher,
-    is_matched,
-)
+from kdsearch.spec.optim import Optim, Schedule
+from kdsearch.spec.recipe import Ensemble, Filter, Loss, Match, Ruled, Stage, is_matched
+from kdsearch.spec.schema import Compute, Data, Model, Spec, Teacher
+from kdsearch.spec.varying import shape_of
 from kdsearch.spec.yaml import dump_yaml, parse_yaml, read_yaml
 
 __all__ = [
@@ -24,6 +15,7 @@ __all__ = [
     "Data",
     "Domain",
     "Ensemble",
+    "Filter",
     "Float",
     "Int",
     "Loss",
@@ -31,9 +23,11 @@ __all__ = [
     "Matching",
     "Model",
     "Optim",
+    "Ruled",
     "Schedule",
     "Simplex",
     "Spec",
+    "Stage",
     "Subset",
     "Teacher",
     "dump_yaml",
@@ -45,4 +39,5 @@ __all__ = [
     "parse_yaml",
     "plain",
     "read_yaml",
+    "shape_of",
 ]

@@ -78,15 +78,24 @@ class Simplex:
         return "weights of " + ("the chosen teachers" if self.items is None else ", ".join(self.items))
 
 
+#: How layers may be matched: by a rule, or `searched`, pair by pair.
+STRATEGIES = ("none", "random", "last", "uniform", "stage_to_stage", "searched")
+
+
 @dataclass(frozen=True)
 class Matching:
-    """An order-preserving matching of at most `max_pairs` student layers to layers of one teacher."""
+    """Student layers matched to layers of each teacher in use, by one of the `strategies`.
+
+    Those that are searched preserve the order: at most `max_pairs` pairs that do not cross.
+    """
 
     max_pairs: int = 1
     min_pairs: int = 0
+    strategies: tuple[str, ...] = ("searched",)
 
     def __str__(self) -> str:
-        return f"order-preserving, {self.min_pairs} … {self.max_pairs} pairs"
+        how = "order-preserving" if self.strategies == ("searched",) else " or ".join(self.strategies)
+        return f"{how}, {self.min_pairs} … {self.max_pairs} pairs"
 
 
 Domain = Float | Int | Choice | Subset | Simplex | Matching
@@ -123,8 +132,10 @@ def plain(value: Any) -> Any:
             return {"subset": "all" if items is None else list(items)} | tail
         case Simplex(items):
             return {"simplex": "all" if items is None else list(items)}
-        case Matching(most, least):
-            return {"matching": {"max_pairs": most} | ({"min_pairs": least} if least else {})}
+        case Matching(most, least, strategies):
+            tail = {"min_pairs": least} if least else {}
+            how = {} if strategies == ("searched",) else {"strategies": list(strategies)}
+            return {"matching": {"max_pairs": most} | tail | how}
         case Mapping():
             return {key: plain(inner) for key, inner in value.items()}
         case list() | tuple():

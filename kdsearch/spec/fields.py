@@ -24,6 +24,7 @@ from kdsearch.errors import InputError, nearest
 from kdsearch.registry import Parameter, Part, find, parts
 from kdsearch.spec.problems import problem, problems, shown
 from kdsearch.spec.searchable import JsonSchema, Searchable
+from kdsearch.spec.varying import Varying
 
 
 class Section(BaseModel):
@@ -131,7 +132,10 @@ def _part_model(base: type[PartSection], kind: str, name: str) -> type[PartSecti
 
 
 def _field(parameter: Parameter) -> tuple[Any, Any]:
-    kind: Any = Annotated[(_strict(parameter.annotation), Searchable())]
+    kind: Any = _strict(parameter.annotation)
+    if parameter.scheduled is not None:
+        kind = Annotated[kind, Varying(per_teacher=parameter.scheduled.per_teacher)]
+    kind = Annotated[kind, Searchable()]
     default = ... if parameter.required else parameter.default
     return kind, Field(default=default, description=parameter.doc or None)
 

@@ -13,7 +13,8 @@ from kdsearch.errors import InputError, Problem, SpecError, nearest
 from kdsearch.registry import find, parts
 from kdsearch.spec.domains import Choice, Domain, Simplex, Subset
 from kdsearch.spec.problems import Place, readable
-from kdsearch.spec.schema import Match, Spec
+from kdsearch.spec.recipe import Loss, Match
+from kdsearch.spec.schema import Spec
 from kdsearch.spec.yaml import parse_yaml, read_yaml
 
 #: The sections of a spec in which a value may be a domain.
@@ -136,6 +137,9 @@ def _domains(value: Any, place: Place) -> Iterator[Place]:
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _domains(inner, (*place, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _domains(inner, (*place, index))
 
 
 def _check_teachers(spec: Spec) -> Iterator[Problem]:
@@ -159,17 +163,40 @@ def _check_teachers(spec: Spec) -> Iterator[Problem]:
         for name in names:
             if name not in spec.teachers:
                 yield Problem(place, f"unknown teacher '{name}'{nearest(name, spec.teachers)}")
-    for label, loss in spec.distill.losses.items():
+    for place, label, loss in spec.distill.all_losses():
+        at: Place = ("distill", *place, label)
         needs = find("loss", loss.part).needs
         wants = any(need.startswith("teacher_") for need in needs)
         if wants and not spec.teachers:
-            yield Problem(("distill", "losses", label), "this loss needs a teacher, and the spec names none")
-        elif wants and isinstance(members, list) and not members and loss.matched is None:
+            yield Problem(at, "this loss needs a teacher, and the spec names none")
+        elif wants and isinstance(members, list) and not members and not _matches(loss):
             yield Problem(where, f"the loss '{label}' needs a teacher: name one, or {{subset: all}}")
-        if isinstance(loss.matched, Match) and loss.matched.teacher not in spec.teachers:
-            name = loss.matched.teacher
-            key = ("distill", "losses", label, "match", "teacher")
-            yield Problem(key, f"unknown teacher '{name}'{nearest(name, spec.teachers)}")
+        for match in _matches(loss):
+            if match.teacher not in spec.teachers:
+                unknown = f"unknown teacher '{match.teacher}'{nearest(match.teacher, spec.teachers)}"
+                yield Problem((*at, "match", "teacher"), unknown)
+        yield from _per_teacher(at, loss, named, spec.teachers)
+
+
+def _matches(loss: Loss) -> list[Match]:
+    """The matchings that a loss names, in all options of a choice."""
+    matched = loss.matched
+    if isinstance(matched, Choice):
+        return [match for option in matched.options if isinstance(option, list) for match in option]
+    return matched if isinstance(matched, list) else []
+
+
+def _per_teacher(at: Place, loss: Loss, members: Iterable[str], teachers: Iterable[str]) -> Iterator[Problem]:
+    """Values given per teacher must name every teacher that may be a member, and nothing else."""
+    for key, value in loss.options.items():
+        if not (isinstance(value, Mapping) and isinstance(given := value.get("per_teacher"), Mapping)):
+            continue
+        for name in given:
+            if name not in teachers:
+                unknown = f"unknown teacher '{name}'{nearest(name, teachers)}"
+                yield Problem((*at, key, "per_teacher", name), unknown)
+        if missing := [name for name in dict.fromkeys(members) if name not in given]:
+            yield Problem((*at, key, "per_teacher"), f"no value for the teacher '{missing[0]}'")
 
 
 def _weighed(spec: Spec) -> Iterator[tuple[Place, Iterable[str]]]:

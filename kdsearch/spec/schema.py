@@ -7,11 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kdsearch.registry import Part
-from kdsearch.spec.domains import Choice, Matching, plain
+from kdsearch.spec.domains import Choice, plain
 from kdsearch.spec.fields import PartSection, Section
+from kdsearch.spec.optim import Optim
+from kdsearch.spec.recipe import Distill
 from kdsearch.spec.searchable import Searchable
-from kdsearch.types import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt
+from kdsearch.types import NonNegative, NonNegativeInt, Positive, PositiveInt
 
 Direction = Literal["maximize", "minimize"]
 
@@ -44,32 +45,6 @@ class Model(PartSection):
     name: str = ""
 
 
-class Schedule(PartSection):
-    """How the learning rate goes over the epochs."""
-
-    kind: ClassVar[str] = "schedule"
-    name: str = "cosine"
-
-
-class Optim(PartSection):
-    """The optimiser, its schedule, and for how long."""
-
-    kind: ClassVar[str] = "optimizer"
-    name: str = "sgd"
-    epochs: Annotated[PositiveInt, Searchable()] = Field(30, description="Passes over the training images")
-    schedule: Annotated[Schedule, Searchable()] = Field(
-        default_factory=lambda: Schedule._of_part("cosine"), description="Of the learning rate"
-    )
-    warmup: Annotated[Fraction, Searchable()] = Field(
-        0.0, description="Share of the steps over which the learning rate rises linearly"
-    )
-    clip: Annotated[NonNegative, Searchable()] = Field(0.0, description="Largest gradient norm; 0 for none")
-    accumulate: Annotated[PositiveInt, Searchable()] = Field(1, description="Batches to a step")
-    precision: Annotated[Literal["fp32", "bf16"], Searchable()] = Field(
-        "fp32", description="Of the forward pass"
-    )
-
-
 def _with_epochs(schema: dict[str, Any]) -> None:
     """For `epochs` beside `model`, see `Teacher._epochs`."""
     schema["properties"]["epochs"] = {"type": "integer", "exclusiveMinimum": 0}
@@ -94,103 +69,6 @@ class Teacher(Section):
             rest = {key: inner for key, inner in value.items() if key != "epochs"}
             return rest | {"optim": optim | {"epochs": value["epochs"]}}
         return value
-
-
-class Ensemble(PartSection):
-    """How the outputs of several teachers become one target."""
-
-    kind: ClassVar[str] = "ensemble"
-    name: str = "mean"
-
-
-class TeacherUse(Section):
-    """Which teachers a student learns from, and how they are combined."""
-
-    members: Annotated[list[str], Searchable("subset", "choice")] = Field(
-        default_factory=list, description="Names of teachers"
-    )
-    combine: Annotated[Ensemble, Searchable()] = Field(default_factory=lambda: Ensemble._of_part("mean"))
-    dropout: Annotated[Fraction, Searchable()] = Field(
-        0.0, description="Probability with which a teacher is left out of a batch"
-    )
-
-
-class Match(Section):
-    """Which student layer imitates which layer of one teacher.
-
-    A layer is a module path, or a depth from 0 (the first hintable layer) to 1 (the last). `all` stands for
-    every hintable layer of both, for losses that learn the matching.
-    """
-
-    teacher: str
-    pairs: list[tuple[str | float, str | float]] | Literal["all"]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _tuples(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and isinstance(value.get("pairs"), list):
-            pairs = [tuple(pair) if isinstance(pair, list) else pair for pair in value["pairs"]]
-            return {**value, "pairs": pairs}
-        return value
-
-
-class Loss(PartSection):
-    """One term of the objective; its key is its label, and by default the name of the loss."""
-
-    kind: ClassVar[str] = "loss"
-    name: str = ""
-    weight: Annotated[NonNegative, Searchable()] = Field(
-        1.0, description="Factor of this term; 0 leaves it out"
-    )
-
-    @property
-    def matched(self) -> Match | None:
-        """The layers of a loss on features (its key `match`); None for every other loss."""
-        match: Match | None = getattr(self, "match", None)
-        return match
-
-    @classmethod
-    def extra_fields(cls, part: Part) -> dict[str, Any]:
-        if not is_matched(part):
-            return {}
-        field = Field(default=Matching(), description="Which student layer imitates which teacher layer")
-        return {"match": (Annotated[Match, Searchable("matching", "choice")], field)}
-
-
-def is_matched(part: Part) -> bool:
-    """Whether a loss acts on layers that a spec matches."""
-    looks = "student_feature" in part.needs or "student_features" in part.needs
-    return looks and part.facts.get("matching") != "members"
-
-
-def _or_nothing(schema: dict[str, Any]) -> None:
-    """A label alone, as in `ce:`, is the loss of that name."""
-    schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
-
-
-class Distill(Section):
-    """What the student learns from."""
-
-    teachers: TeacherUse = TeacherUse()
-    losses: dict[str, Loss] = Field(
-        default_factory=lambda: {"ce": Loss._of_part("ce")}, min_length=1, json_schema_extra=_or_nothing
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named_by_key(cls, value: Any) -> Any:
-        losses = value.get("losses") if isinstance(value, Mapping) else None
-        if not isinstance(losses, Mapping):
-            return value
-        named = {
-            key: {"name": key, **loss}
-            if isinstance(loss, Mapping)
-            else {"name": key}
-            if loss is None
-            else loss
-            for key, loss in losses.items()
-        }
-        return {**value, "losses": named}
 
 
 class Sampler(PartSection):

@@ -10,7 +10,18 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from kdsearch.errors import nearest
-from kdsearch.spec.domains import KEYS, Choice, Domain, Float, Int, Matching, Simplex, Subset, domain_key
+from kdsearch.spec.domains import (
+    KEYS,
+    STRATEGIES,
+    Choice,
+    Domain,
+    Float,
+    Int,
+    Matching,
+    Simplex,
+    Subset,
+    domain_key,
+)
 from kdsearch.spec.problems import Place, problem, problems, readable, shown
 
 JsonSchema = dict[str, Any]
@@ -26,12 +37,13 @@ class Searchable:
         self.domains = domains or ("float", "int", "choice", "simplex")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
+        return core_schema.no_info_wrap_validator_function(self.validate, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         return {"anyOf": [handler(schema), *(JSON_SCHEMAS[name] for name in self.domains)]}
 
-    def _validate(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+    def validate(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        """The domain that `value` is, its ends or options valid; or what `handler` makes of a constant."""
         if isinstance(value, Domain):
             return value
         key = domain_key(value)
@@ -47,7 +59,7 @@ class Searchable:
             )
         # Options may be domains themselves, except teachers: a subset already is a choice of their subsets.
         nests = key == "choice" and "subset" not in self.domains
-        return _PARSERS[key](value, partial(self._validate, handler=handler) if nests else handler)
+        return _PARSERS[key](value, partial(self.validate, handler=handler) if nests else handler)
 
 
 def _parse_range(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Domain:
@@ -67,7 +79,7 @@ def _parse_range(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Dom
     if step is not None and (not _is(step, number) or step <= 0 or log):
         why = "cannot be combined with log" if log else f"must be positive, in {whole}"
         raise problems([(("step",), f"step {why}, got {shown(step)}", step)])
-    _each((((key, i), bound) for i, bound in enumerate(bounds)), handler)
+    each((((key, i), bound) for i, bound in enumerate(bounds)), handler)
     if key == "float":
         return Float(float(low), float(high), log, None if step is None else float(step))
     return Int(low, high, log, 1 if step is None else step)
@@ -77,7 +89,7 @@ def _parse_choice(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Ch
     options = value["choice"]
     if not isinstance(options, list | tuple) or not options:
         raise problems([(("choice",), f"expected a list of options, got {shown(options)}", options)])
-    return Choice(tuple(_each(((("choice", i), option) for i, option in enumerate(options)), handler)))
+    return Choice(tuple(each(((("choice", i), option) for i, option in enumerate(options)), handler)))
 
 
 def _parse_subset(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Subset:
@@ -85,7 +97,7 @@ def _parse_subset(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Su
     if items != "all":
         if not isinstance(items, list | tuple) or not items:
             raise problems([(("subset",), f"expected 'all' or a list of names, got {shown(items)}", items)])
-        _each([(("subset",), list(items))], handler)
+        each([(("subset",), list(items))], handler)
     for name, bound in (("min", least), ("max", 0 if most is None else most)):
         if not (_is(bound, (int,)) and bound >= 0):
             raise problems([((name,), f"expected an integer of at least 0, got {shown(bound)}", bound)])
@@ -109,16 +121,19 @@ def _parse_simplex(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> S
 
 
 def _parse_matching(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> Matching:
-    bounds = {"min_pairs": 0, "max_pairs": 1}
+    bounds: dict[str, Any] = {"min_pairs": 0, "max_pairs": 1}
     given = value["matching"]
     if not isinstance(given, Mapping):
         raise problems(
             [(("matching",), f"expected a mapping such as {{max_pairs: 2}}, got {shown(given)}", given)]
         )
+    keys = (*bounds, "strategies")
     for name, bound in given.items():
-        if name not in bounds:
-            raise problems([(("matching", name), f"unknown key '{name}'{nearest(name, bounds)}", bound)])
-        if not (_is(bound, (int,)) and bound >= 0):
+        if name not in keys:
+            raise problems([(("matching", name), f"unknown key '{name}'{nearest(name, keys)}", bound)])
+        if name == "strategies":
+            bound = _strategies(bound)
+        elif not (_is(bound, (int,)) and bound >= 0):
             raise problems(
                 [(("matching", name), f"expected an integer of at least 0, got {shown(bound)}", bound)]
             )
@@ -129,6 +144,18 @@ def _parse_matching(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> 
             [(("matching",), f"expected max_pairs from {expected}, got {bounds['max_pairs']}", given)]
         )
     return Matching(**bounds)
+
+
+def _strategies(given: Any) -> tuple[str, ...]:
+    place: Place = ("matching", "strategies")
+    if not isinstance(given, list | tuple) or not given:
+        raise problems([(place, f"expected a list of {', '.join(STRATEGIES)}, got {shown(given)}", given)])
+    for index, name in enumerate(given):
+        if name not in STRATEGIES or name in given[:index]:
+            why = "named twice" if name in STRATEGIES else "unknown"
+            message = f"strategy '{name}' is {why}{'' if name in STRATEGIES else nearest(name, STRATEGIES)}"
+            raise problems([((*place, index), message, name)])
+    return tuple(given)
 
 
 _PARSERS: Mapping[str, Callable[[Mapping[str, Any], Callable[[Any], Any]], Domain]] = {
@@ -165,7 +192,15 @@ JSON_SCHEMAS: Mapping[str, JsonSchema] = {
         "subset", {"anyOf": [{"const": "all"}, {"type": "array"}]}, min=_COUNT, max=_COUNT
     ),
     "matching": _domain_schema(
-        "matching", {"type": "object", "properties": {"max_pairs": _COUNT, "min_pairs": _COUNT}}
+        "matching",
+        {
+            "type": "object",
+            "properties": {
+                "max_pairs": _COUNT,
+                "min_pairs": _COUNT,
+                "strategies": {"type": "array", "items": {"enum": list(STRATEGIES)}},
+            },
+        },
     ),
 }
 
@@ -174,7 +209,7 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 
-def _each(values: Iterable[tuple[Place, Any]], handler: Callable[[Any], Any]) -> list[Any]:
+def each(values: Iterable[tuple[Place, Any]], handler: Callable[[Any], Any]) -> list[Any]:
     """Validate each value, gathering the errors of all under the given places."""
     valid, errors = [], []
     for place, value in values:

@@ -77,7 +77,7 @@ def test_a_losss_own_parameters_are_trained_and_not_shipped(storage):
 
     splits = session.resident.splits(config)
     student = models.build(config.tree()["student"], splits.shape, len(splits.classes), seed=0)
-    _, objective = assemble(config, student, session.resident, splits)
+    _, objective = assemble(config, config.distill.losses, student, session.resident, splits)
     own = {name for name, _ in objective.named_parameters() if not name.startswith("student.")}
     assert own
     assert set(load_file(storage / "trial/student.safetensors")) == set(student.state_dict())
@@ -97,3 +97,59 @@ def test_a_teacher_that_only_gives_hints_stops_at_its_deepest_hinted_layer(stora
         handle.remove()
     # Its shapes are read off two whole passes; those for batches end early.
     assert ran.count("classifier") <= 2 < ran.count("stage1")
+
+
+def test_stages_come_one_after_the_other_within_the_epochs(storage):
+    pairs = {"teacher": "wide", "pairs": [["stage1", "stage1"]]}
+    stages = [
+        {"fraction": 0.4, "losses": {"hint": {"match": pairs}}, "optim": {"name": "adamw", "lr": 0.003}},
+        {"epochs": 1, "losses": {"ce": {}}},
+    ]
+    distill = {"teachers": {"members": ["wide"]}, "losses": {"kd": {}}, "stages": stages}
+    spec = load_spec({**CONTENT, "optim": {"name": "sgd", "lr": 0.02, "epochs": 5}, "distill": distill})
+    session = Session(storage, local_worker(spec))
+    ensure_teachers(spec, session, lambda name, text: None)
+    seen: list[dict[str, float]] = []
+
+    def report(metrics: dict[str, float]) -> bool:
+        seen.append(metrics)
+        return True
+
+    session.trial(spec, storage / "trial", report)
+    assert [metrics["epoch"] for metrics in seen] == [1, 2, 3, 4, 5]
+    told = [[key for key in metrics if key.startswith("loss/")] for metrics in seen]
+    assert told == [["loss/hint"]] * 2 + [["loss/ce"]] + [["loss/kd"]] * 2
+    assert seen[1]["loss/hint"] < seen[0]["loss/hint"]
+
+
+def test_a_search_that_is_stopped_in_a_stage_goes_no_further(storage):
+    stages = [{"epochs": 2, "losses": {"ce": {}}}]
+    spec = load_spec(
+        {
+            **CONTENT,
+            "optim": {"name": "sgd", "epochs": 4},
+            "distill": {"losses": {"ce": {}}, "stages": stages},
+        }
+    )
+    seen: list[float] = []
+    metrics = Session(storage, local_worker(spec)).trial(
+        spec, storage / "trial", lambda metrics: bool(seen.append(metrics["epoch"]))
+    )
+    assert (seen, metrics["epoch"]) == ([1], 1)
+
+
+def test_two_teachers_hint_each_by_layers_of_its_own(storage):
+    match = [
+        {"teacher": "wide", "pairs": [["stage1", "stage1"], ["stage2", "stage3"]]},
+        {"teacher": "flat", "pairs": "last"},
+    ]
+    distill = {
+        "teachers": {"members": ["wide", "flat"]},
+        "losses": {"ce": {}, "kd": {}, "hint": {"match": match}},
+    }
+    _, config, metrics = trained(distill, storage)
+    assert math.isfinite(metrics["loss/hint"])
+    assert [(m.teacher, len(m.pairs)) for m in config.distill.losses["hint"].matched] == [
+        ("wide", 2),
+        ("flat", 1),
+    ]

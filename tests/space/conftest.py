@@ -17,7 +17,11 @@ def space() -> Make:
     """A spec with three teachers; sections are given by name, and `members` for short."""
 
     def make(
-        members: Any = ("a", "b", "c"), losses: Any = None, combine: Any = "mean", **sections: Any
+        members: Any = ("a", "b", "c"),
+        losses: Any = None,
+        combine: Any = "mean",
+        stages: Any = (),
+        **sections: Any,
     ) -> Spec:
         members = list(members) if isinstance(members, tuple) else members
         teachers = {"members": members, "combine": combine}
@@ -25,7 +29,11 @@ def space() -> Make:
             "data": "digits",
             "teachers": {name: {"model": "mlp"} for name in "abc"},
             "student": "convnet",
-            "distill": {"teachers": teachers, "losses": losses or {"ce": {}, "kd": {}}},
+            "distill": {
+                "teachers": teachers,
+                "losses": losses or {"ce": {}, "kd": {}},
+                "stages": list(stages),
+            },
         }
         return load_spec({**tree, **sections})
 

@@ -22,6 +22,7 @@ def uid(spec: Spec) -> str:
 
 
 KD = {"ce": {}, "kd": {}}
+MATCH_A, MATCH_B = ({"teacher": name, "pairs": [[0, 1]]} for name in "ab")
 SAME: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a loss of weight 0": (
         {"losses": KD},
@@ -36,6 +37,24 @@ SAME: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a matching without pairs": (
         {"losses": KD},
         {"losses": {**KD, "hint": {"match": {"teacher": "a", "pairs": []}}}},
+    ),
+    "a filter that lets all pass": (
+        {"losses": KD},
+        {"losses": {"ce": {}, "kd": {"only": {"confidence": 0.0}}}},
+    ),
+    "a schedule that never changes": (
+        {"losses": {"ce": {}, "kd": {"weight": 0.5, "temperature": 3}}},
+        {"losses": {"ce": {}, "kd": {"weight": {"linear": [0.5, 0.5]}, "temperature": {"constant": 3}}}},
+    ),
+    "a stage on losses of weight 0": ({}, {"stages": [{"epochs": 1, "losses": {"kd": {"weight": 0}}}]}),
+    "a stage of no length": ({}, {"stages": [{"fraction": 0.0, "losses": {"ce": {}}}]}),
+    "the temperature of a teacher that is no member": (
+        {"members": ("a",), "losses": {"kd": {"temperature": {"per_teacher": {"a": 2, "b": 3}}}}},
+        {"members": ("a",), "losses": {"kd": {"temperature": {"per_teacher": {"a": 2, "b": 9}}}}},
+    ),
+    "the order of matchings": (
+        {"losses": {"ce": {}, "hint": {"match": [MATCH_A, MATCH_B]}}},
+        {"losses": {"ce": {}, "hint": {"match": [MATCH_B, MATCH_A]}}},
     ),
     "an integer for a number": ({"optim": {"name": "sgd", "lr": 1}}, {"optim": {"name": "sgd", "lr": 1.0}}),
     "a default written out": ({}, {"student": {"name": "convnet"}, "optim": "sgd"}),
@@ -62,6 +81,12 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "hint": {"losses": {**KD, "hint": {"match": {"teacher": "a", "pairs": [[0, 1]]}}}},
     "hinting teacher": {"losses": {**KD, "hint": {"match": {"teacher": "b", "pairs": [[0, 1]]}}}},
     "pairs": {"losses": {**KD, "hint": {"match": {"teacher": "a", "pairs": [[0, 0.5]]}}}},
+    "filter": {"losses": {"ce": {}, "kd": {"only": {"correct": True}}}},
+    "schedule of a weight": {"losses": {"ce": {}, "kd": {"weight": {"linear": [1, 0]}}}},
+    "end of a weight": {"losses": {"ce": {}, "kd": {"weight": {"constant": 1, "until": 0.5}}}},
+    "stage": {"stages": [{"epochs": 1, "losses": {"ce": {}}}]},
+    "length of a stage": {"stages": [{"epochs": 2, "losses": {"ce": {}}}]},
+    "optimiser of a stage": {"stages": [{"epochs": 1, "losses": {"ce": {}}, "optim": "adamw"}]},
     "student": {"student": "mlp"},
     "width": {"student": {"name": "convnet", "width": 3}},
     "teachers": {"teachers": {name: {"model": "mlp", "epochs": 3} for name in "abc"}},
@@ -85,6 +110,12 @@ def test_teachers_that_are_not_used_are_left_out(space: Make):
     hint = {"hint": {"match": {"teacher": "c", "pairs": [[0, 1]]}}}
     config = config_of(space(("b",), {"ce": {}, **hint}))
     assert (list(config["teachers"]), config["distill"]["teachers"]["members"]) == (["c"], [])
+
+
+def test_members_that_only_hint_stay_members_for_they_are_weighed(space: Make):
+    hint = {"hint": {"match": [MATCH_A, MATCH_B]}}
+    use = config_of(space(("a", "b", "c"), {"ce": {}, **hint}, "confidence"))["distill"]["teachers"]
+    assert (use["members"], use["combine"]["name"]) == (["a", "b"], "confidence")
 
 
 def test_a_config_that_trains_on_nothing_is_seen_as_such(space: Make):

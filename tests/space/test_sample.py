@@ -119,18 +119,75 @@ def test_a_simplex_of_all_weighs_the_members_only(space: Make):
         assert list(use["combine"]["weights"]) == use["members"]
 
 
-def test_a_matching_preserves_order_and_names_a_member(space: Make):
+def test_a_matching_preserves_order_and_every_member_has_its_own(space: Make):
     hint = {"match": {"matching": {"min_pairs": 1, "max_pairs": 4}}}
-    sizes, teachers = set(), set()
+    sizes: dict[str, set[int]] = {"a": set(), "b": set()}
+    differ = 0
     for config, _ in draws(space({"subset": ["a", "b"], "min": 1}, {"ce": {}, "hint": hint}), 200):
-        match = config["distill"]["losses"]["hint"]["match"]
-        assert match["teacher"] in config["distill"]["teachers"]["members"]
-        for side in zip(*match["pairs"], strict=True):
-            assert list(side) == sorted(side)
-            assert all(0 <= depth <= 1 for depth in side)
-        sizes.add(len(match["pairs"]))
-        teachers.add(match["teacher"])
-    assert (sizes, teachers) == ({1, 2, 3, 4}, {"a", "b"})
+        matches = config["distill"]["losses"]["hint"]["match"]
+        assert [match["teacher"] for match in matches] == config["distill"]["teachers"]["members"]
+        for match in matches:
+            for side in zip(*match["pairs"], strict=True):
+                assert list(side) == sorted(side)
+                assert all(0 <= depth <= 1 for depth in side)
+            sizes[match["teacher"]].add(len(match["pairs"]))
+        differ += len({len(match["pairs"]) for match in matches}) == 2
+    assert sizes == {"a": {1, 2, 3, 4}, "b": {1, 2, 3, 4}}
+    assert differ > 10
+
+
+def test_a_matching_may_follow_rules(space: Make):
+    rules = ["none", "random", "last", "uniform", "stage_to_stage", "searched"]
+    hint = {"match": {"matching": {"min_pairs": 1, "max_pairs": 3, "strategies": rules}}}
+    spec = space(members=["a"], losses={"ce": {}, "hint": hint})
+    found, counts, seeds = set(), set(), set()
+    for config, _ in draws(spec, 300):
+        assert load_spec(config)
+        (match,) = config["distill"]["losses"]["hint"]["match"]
+        if isinstance(match["pairs"], list):
+            found.add("searched")
+            continue
+        found.add(match["pairs"]["rule"])
+        if match["pairs"]["rule"] in ("random", "uniform"):
+            counts.add(match["pairs"]["count"])
+        if match["pairs"]["rule"] == "random":
+            seeds.add(match["pairs"]["seed"])
+    assert (found, counts) == (set(rules), {1, 2, 3})
+    assert len(seeds) > 20
+
+
+def test_the_ends_of_a_schedule_are_searched(space: Make):
+    kd = {
+        "weight": {"linear": [{"float": [0.5, 1]}, 0.0], "until": {"float": [0.3, 0.9]}},
+        "temperature": {"per_teacher": {"a": {"float": [1, 2]}, "b": {"cosine": [{"float": [8, 9]}, 1.0]}}},
+    }
+    spec = space(members=["a", "b"], losses={"ce": {}, "kd": kd})
+    path = "distill.losses.kd"
+    names = [dimension.name for dimension in dimensions(spec)]
+    assert names == [
+        f"{path}.weight.linear.0",
+        f"{path}.weight.until",
+        f"{path}.temperature.per_teacher.a",
+        f"{path}.temperature.per_teacher.b.cosine.0",
+    ]
+    for config, params in draws(spec, 20):
+        assert set(params) == set(names)
+        drawn = config["distill"]["losses"]["kd"]
+        assert drawn["weight"] == {"linear": [params[names[0]], 0.0], "until": params[names[1]]}
+        assert load_spec(config)
+
+
+def test_a_stage_is_searched_like_the_rest(space: Make):
+    stage = {
+        "fraction": {"float": [0.1, 0.5]},
+        "losses": {"hint": {"weight": {"float": [1, 2]}, "match": {"matching": {"max_pairs": 1}}}},
+        "optim": {"name": "sgd", "lr": {"float": [0.1, 1]}},
+    }
+    spec = space(members=["a"], losses={"ce": {}}, stages=[stage])
+    asked = {name for _, params in draws(spec) for name in params}
+    assert {dimension.name for dimension in dimensions(spec)} == asked
+    assert {name.split(".")[3] for name in asked} == {"fraction", "losses", "optim"}
+    assert load_spec(sample(spec, RandomTrial(0)))
 
 
 def test_numbers_keep_their_range_and_step(space: Make):

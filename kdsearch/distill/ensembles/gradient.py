@@ -17,7 +17,7 @@ from kdsearch.types import Fraction, Searched
 def gradient(
     logits: Tensor,
     student_logits: Tensor,
-    temperature: float,
+    temperature: float | Tensor,
     *,
     limit: Annotated[Fraction, Searched(0, 1)] = 0.6,
     unit: bool = False,
@@ -26,9 +26,10 @@ def gradient(
 
     g_k (C,) is the gradient of T² · KL(softmax(teacher_k / T) ‖ softmax(student / T)) with respect to the
     student's logits, its mean over the batch: T · mean_x (softmax(student / T) − softmax(teacher_k / T)) for
-    logits (K, B, C) and student_logits (B, C). The mixture is the direction that all teachers agree on most
-    nearly: every teacher within the limit is served at least as well as the mixture's own norm. A teacher
-    the student already satisfies has a short gradient and draws the weight.
+    logits (K, B, C) and student_logits (B, C). T may differ from teacher to teacher, as (K, 1, 1). The
+    mixture is the direction that all teachers agree on most nearly: every teacher within the limit is served
+    at least as well as the mixture's own norm. A teacher the student already satisfies has a short gradient
+    and draws the weight.
 
     The paper solves for gradients as they are. Its code may first bring them to unit length, and divide the
     weights by the lengths again; its limit then holds in between.
@@ -38,8 +39,8 @@ def gradient(
             mixture is the point of least norm in the convex hull, the multiple-gradient descent direction.
         unit: Take gradients of unit length, as the code's `svm_norm`.
     """
-    student = (full(student_logits) / temperature).softmax(1)
-    gradients = (student - (full(logits) / temperature).softmax(2)).mean(1).double()
+    student = (full(student_logits) / temperature).softmax(-1)
+    gradients = (temperature * (student - (full(logits) / temperature).softmax(2))).mean(1).double()
     lengths = torch.ones_like(gradients[:, :1])
     if unit:
         lengths = torch.linalg.vector_norm(gradients, dim=1, keepdim=True).clamp_min(1e-12)

@@ -9,17 +9,17 @@ from torch.nn import functional as F
 
 from kdsearch.distill.connect import full
 from kdsearch.registry import register
-from kdsearch.types import NonNegative, Positive, Searched
+from kdsearch.types import NonNegative, Searched, Temperature
 
 
-@register("loss", family="response", paper="Huang, You, Wang, Qian & Xu (2022)")
+@register("loss", family="response", paper="Huang, You, Wang, Qian & Xu (2022)", relates_images=True)
 def dist(
     student_logits: Tensor,
     teacher_logits: Tensor,
     *,
     beta: Annotated[NonNegative, Searched(0.5, 4, log=True)] = 2.0,
     gamma: Annotated[NonNegative, Searched(0.5, 4, log=True)] = 2.0,
-    temperature: Annotated[Positive, Searched(1, 8, log=True)] = 4.0,
+    temperature: Annotated[Temperature, Searched(1, 8, log=True)] = 4.0,
 ) -> Tensor:
     """T² · (beta · inter + gamma · intra) of logits (B, C), as (B,).
 

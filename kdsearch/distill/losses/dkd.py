@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from kdsearch.distill.connect import full
 from kdsearch.registry import register
-from kdsearch.types import NonNegative, Positive, Searched
+from kdsearch.types import NonNegative, Searched, Temperature
 
 
 @register("loss", family="response", paper="Zhao, Cui, Song, Qiu & Liang (2022)")
@@ -21,7 +21,7 @@ def dkd(
     *,
     alpha: Annotated[NonNegative, Searched(0.5, 2)] = 1.0,
     beta: Annotated[NonNegative, Searched(0.5, 16, log=True)] = 8.0,
-    temperature: Annotated[Positive, Searched(1, 20, log=True)] = 4.0,
+    temperature: Annotated[Temperature, Searched(1, 20, log=True)] = 4.0,
 ) -> Tensor:
     """T² · (alpha · KL(b_t ‖ b_s) + beta · KL(o_t ‖ o_s)) of logits (B, C) and labels (B,), as (B,).
 

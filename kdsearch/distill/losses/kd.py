@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor
 
 from kdsearch.registry import register
-from kdsearch.types import Positive, Searched
+from kdsearch.types import Searched, Temperature
 
 
 @register("loss", family="response", paper="Hinton, Vinyals & Dean (2015)")
@@ -15,7 +15,7 @@ def kd(
     student_logits: Tensor,
     teacher_logits: Tensor,
     *,
-    temperature: Annotated[Positive, Searched(1, 20, log=True)] = 4.0,
+    temperature: Annotated[Temperature, Searched(1, 20, log=True)] = 4.0,
 ) -> Tensor:
     """T² · KL(softmax(teacher / T) ‖ softmax(student / T)) of logits (B, C), as (B,).
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from kdsearch.distill.connect import full
 from kdsearch.registry import register
-from kdsearch.types import Positive, Searched
+from kdsearch.types import Searched, Temperature
 
 
 @register("loss", family="response", paper="Sun, Ren, Li, Wang & Cao (2024)")
@@ -17,7 +17,7 @@ def logit_standardized_kd(
     student_logits: Tensor,
     teacher_logits: Tensor,
     *,
-    temperature: Annotated[Positive, Searched(1, 8, log=True)] = 2.0,
+    temperature: Annotated[Temperature, Searched(1, 8, log=True)] = 2.0,
 ) -> Tensor:
     """T² · KL(softmax(z(teacher) / T) ‖ softmax(z(student) / T)) of logits (B, C), as (B,).
 

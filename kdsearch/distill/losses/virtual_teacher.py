@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from kdsearch.distill.connect import full
 from kdsearch.registry import register
-from kdsearch.types import Positive, Searched
+from kdsearch.types import Positive, Scheduled, Searched
 
 
 @register("loss", family="response", paper="Yuan, Tay, Li, Wang & Feng (2020)")
@@ -20,7 +20,7 @@ def virtual_teacher(
     labels: Tensor,
     *,
     correct: Annotated[float, Interval(gt=0, lt=1), Searched(0.9, 0.999)] = 0.99,
-    temperature: Annotated[Positive, Searched(2, 40, log=True)] = 20.0,
+    temperature: Annotated[Positive, Scheduled(), Searched(2, 40, log=True)] = 20.0,
     form: Literal["tempered", "published"] = "tempered",
 ) -> Tensor:
     """T² · KL(virtual teacher at T ‖ softmax(student / T)) of logits (B, C) and labels (B,), as (B,).
