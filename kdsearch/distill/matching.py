@@ -10,7 +10,7 @@ from kdsearch import models
 from kdsearch.distill.layers import Layer, all_layers, hintable_layers, resolve
 from kdsearch.errors import InputError
 from kdsearch.registry import Part, find
-from kdsearch.space import describe_model, map_losses
+from kdsearch.space import describe_model, map_losses, reusing
 from kdsearch.types import Shape
 
 #: The layers of a model config: (hintable ones, all).
@@ -25,7 +25,7 @@ def layers_of(config: Mapping[str, Any], shape: Shape, classes: int) -> tuple[li
 
 
 def match_layers(config: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
-    """The config with every pair of a matching given by layer paths.
+    """The config with every pair of a matching given by layer paths, and its student as it will be built.
 
     Of the pairs that were drawn, those that would use a layer twice or cross another are left out, and so are
     all pairs of a loss that has no use for the layers there are.
@@ -47,6 +47,7 @@ def match_layers(config: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
             made.append({"teacher": match["teacher"], "pairs": pairs})
         return {**loss, "match": made}
 
+    config = reusing(config)
     return {**config, "distill": map_losses(config["distill"], matched)}
 
 

@@ -12,7 +12,7 @@ from kdsearch.distill.layers import Layer
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.resident import load_dataset
 from kdsearch.errors import InputError, Problem
-from kdsearch.space import all_losses, corners
+from kdsearch.space import all_losses, corners, reusing
 from kdsearch.spec import Spec, located
 from kdsearch.types import Shape
 
@@ -66,6 +66,19 @@ def _students(spec: Spec, facts: Facts) -> Iterator[Problem]:
             models.check_model(student, facts.shape, len(facts.classes))
         except InputError as error:
             yield Problem(("student",), f"{error}; options {_options(student)}")
+            return
+    tree = spec.tree()
+    for student in corners(tree["student"]):
+        for name in spec.teachers:
+            teachers = {**tree["distill"]["teachers"], "members": [name]}
+            config = {**tree, "student": student, "distill": {**tree["distill"], "teachers": teachers}}
+            if (made := reusing(config)["student"]) is student:
+                return
+            try:
+                models.check_model(made, facts.shape, len(facts.classes))
+            except InputError as error:
+                yield Problem(("distill", "losses"), f"the teacher '{name}' cannot be reused: {error}")
+                return
 
 
 def _matches(spec: Spec, facts: Facts) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from kdsearch.distill.shown import Teachers
 from kdsearch.distill.stages import phases
 from kdsearch.distill.terms import Sides, Term, make_terms
 from kdsearch.measure import Timings, measure_architecture, measure_predictions
+from kdsearch.models.reused import reused
 from kdsearch.registry import find, metric, parts
 from kdsearch.spec import Loss, Spec
 
@@ -142,6 +143,8 @@ def assemble(
         classes=len(splits.classes),
     )
     terms = list(make_terms(losses, sides))
+    if isinstance(student, reused) and members:
+        student.adopt(frozen[members[0]], splits.shape)
     combine = Combination(use.combine, members, len(splits.classes), use.dropout)
     hinted = {name: paths for name in frozen if (paths := _hinted(name, terms, sides))}
     # The weights of several teachers may follow from their outputs, and weigh their hints too.

@@ -103,6 +103,10 @@ def _matched(part: Part, matches: list[Match] | None, sides: Sides) -> Iterator[
     """The layers of each term that a loss makes: one a pair, or all of a teacher where it takes lists."""
     if part.facts.get("matching") == "members":
         yield sides.student[0][-1:], [(name, sides.teachers[name][0][-1]) for name in sides.members]
+    elif part.facts.get("matching") == "classifier":
+        projector = next(layer for layer in sides.student[1] if layer.path == "projector")
+        name = sides.members[0]
+        yield [projector], [(name, _read_by_classifier(sides.teachers[name][0], projector.shape[0]))]
     elif matches is None:
         yield [], []
     else:
@@ -112,6 +116,12 @@ def _matched(part: Part, matches: list[Match] | None, sides: Sides) -> Iterator[
                 yield near, far
             else:
                 yield from (([a], [b]) for a, b in zip(near, far, strict=True))
+
+
+def _read_by_classifier(hints: list[Layer], width: int) -> Layer:
+    """The last layer of so many channels: a map, if there is one."""
+    wide = [layer for layer in hints if layer.shape[0] == width]
+    return next((layer for layer in reversed(wide) if len(layer.shape) == 3), wide[-1])
 
 
 def _layers(match: Match, sides: Sides) -> _Matched:

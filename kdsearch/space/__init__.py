@@ -5,6 +5,7 @@ from kdsearch.space.corners import corners
 from kdsearch.space.dimensions import Dimension, dimensions
 from kdsearch.space.losses import all_losses, map_losses
 from kdsearch.space.recipe import config_yaml, describe, describe_model
+from kdsearch.space.reuse import body, reusing
 from kdsearch.space.sample import RandomTrial, Suggest, sample
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "RandomTrial",
     "Suggest",
     "all_losses",
+    "body",
     "canonical",
     "config_yaml",
     "corners",
@@ -21,5 +23,6 @@ __all__ = [
     "dimensions",
     "fingerprint",
     "map_losses",
+    "reusing",
     "sample",
 ]

@@ -52,6 +52,8 @@ def _short(value: Any) -> str:
         until = value["until"]
         path = "→".join(map(_short, value[shape])) if isinstance(value[shape], list) else _short(value[shape])
         return path + (f" until {until:.0%}" if until < 1 else "")
+    if isinstance(value, Mapping) and "name" in value:
+        return describe_model(value)
     if isinstance(value, Mapping):
         inner = value.get("per_teacher", value)
         return value.get("rule") or "/".join(map(_short, inner.values()))

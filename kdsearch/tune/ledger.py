@@ -13,7 +13,7 @@ import pandas as pd
 from kdsearch.constraints import Constraint
 from kdsearch.pareto import Front
 from kdsearch.pareto.front import Direction
-from kdsearch.space import canonical, config_yaml, describe, fingerprint
+from kdsearch.space import body, canonical, config_yaml, describe, fingerprint
 from kdsearch.tracking import Writer
 
 State = Literal["running", "complete", "failed", "stopped"]
@@ -42,7 +42,8 @@ def without_teachers(config: Mapping[str, Any]) -> dict[str, Any]:
     """The same student, trained in the same way from labels alone."""
     labels = {"name": "ce", "weight": 1.0, "label_smoothing": 0.0}
     teachers = {"members": [], "combine": {"name": "mean"}, "dropout": 0.0}
-    return canonical({**config, "distill": {"teachers": teachers, "losses": {"ce": labels}}})
+    distill = {"teachers": teachers, "losses": {"ce": labels}}
+    return canonical({**config, "student": body(config["student"]), "distill": distill})
 
 
 class Ledger:

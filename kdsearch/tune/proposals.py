@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kdsearch.space import RandomTrial, canonical, fingerprint, sample
+from kdsearch.space import RandomTrial, body, canonical, fingerprint, sample
 from kdsearch.spec import Spec
 from kdsearch.tune.ledger import Ledger, Record, without_teachers
 
@@ -174,7 +174,9 @@ class Proposals:
             }
             use = {"members": [self._best_teacher], "combine": {"name": "mean"}, "dropout": 0.0}
             distill = {"teachers": use, "losses": losses}
-            configs["kd"] = canonical({**config, "teachers": tree["teachers"], "distill": distill})
+            student = body(config["student"])
+            made = {**config, "student": student, "teachers": tree["teachers"], "distill": distill}
+            configs["kd"] = canonical(made)
         return [Proposal(fingerprint(c), c, name) for name, c in configs.items()]
 
     def _twins(self) -> list[Proposal]:

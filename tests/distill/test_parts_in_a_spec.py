@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.run import assemble
@@ -153,3 +154,32 @@ def test_two_teachers_hint_each_by_layers_of_its_own(storage):
         ("wide", 2),
         ("flat", 1),
     ]
+
+
+@pytest.mark.parametrize("teacher", ["wide", "flat"])
+def test_simkd_ships_the_projector_and_the_classifier_of_its_teacher(teacher, storage):
+    distill = {"teachers": {"members": [teacher]}, "losses": {"simkd": {}}}
+    session, config, metrics = trained(distill, storage)
+    from safetensors.torch import load_file
+
+    theirs = session.resident.teacher(config, teacher).state_dict()
+    ours = load_file(storage / "trial/student.safetensors")
+    assert config.student.part == "reused"
+    for kind in ("weight", "bias"):
+        assert torch.equal(ours[f"classifier.{kind}"], theirs[f"classifier.{kind}"])
+    assert any(key.startswith("projector.") for key in ours)
+    assert metrics["loss/simkd"] > 0
+
+
+def test_a_student_that_reuses_a_classifier_counts_what_it_ships(storage):
+    from kdsearch import models
+
+    def parameters(config):
+        return sum(p.numel() for p in models.build(config, (1, 8, 8), 10).parameters())
+
+    body, teacher = ({"name": "convnet", "width": w, "depth": d} for w, d in ((4, 2), (8, 3)))
+    middle, last, mine = 16, 32, 8
+    projector = mine * middle + 9 * middle * middle + middle * last + 2 * (2 * middle + last)
+    assert parameters({"name": "reused", "body": body, "teacher": teacher}) == (
+        parameters(body) - (mine + 1) * 10 + projector + (last + 1) * 10
+    )

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kdsearch.distill.connect import map_shape
 from kdsearch.registry import Part
 
 Array = NDArray[np.float64]
@@ -66,6 +67,11 @@ def make_loss(
         options: The loss's options.
     """
     torch.manual_seed(seed)
+    if part.facts.get("matching") == "classifier":  # A projector has brought the student to its width.
+        student = [
+            (map_shape(theirs)[0], *map_shape(ours)[1:])
+            for ours, theirs in zip(student, teacher, strict=True)
+        ]
     teacher = student if equal else teacher
     target = part.load()
     given = {"classes": CLASSES, "examples": EXAMPLES}

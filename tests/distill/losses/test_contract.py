@@ -15,6 +15,7 @@ LOSSES = parts("loss")
 
 #: Zero, with no gradient left, when the student's outputs and features are the teacher's.
 ZERO_AT_THE_TEACHER = {
+    "simkd",
     "attention",
     "attention_gradient",
     "correlation",
