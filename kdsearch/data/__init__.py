@@ -7,7 +7,7 @@ from kdsearch.data.augment import Augment, Views
 from kdsearch.data.batches import Batch, Batches, evaluation_batches
 from kdsearch.data.images import Dataset, Images
 from kdsearch.data.normalise import normalise, statistics
-from kdsearch.data.split import split_validation
+from kdsearch.data.split import only_classes, split_validation
 
 __all__ = [
     "Augment",
@@ -19,6 +19,7 @@ __all__ = [
     "evaluation_batches",
     "load",
     "normalise",
+    "only_classes",
     "split_validation",
     "statistics",
 ]

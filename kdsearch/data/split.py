@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from kdsearch.data.images import Dataset, Images
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, nearest
 
 #: What is held out as test when a source has no test images of its own: always the same fifth.
 TEST_FRACTION, TEST_SEED = 0.2, 0
@@ -31,6 +31,26 @@ def split_validation(images: Images, fraction: float, seed: int) -> tuple[Images
     out = torch.zeros(len(images), dtype=torch.bool)
     out[by_class[rank < held.repeat_interleave(counts)]] = True
     return images[~out], images[out]
+
+
+def only_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
+    """The images of some classes, labelled by their place in `names`.
+
+    Raises InputError for a class that the data set does not have, or one that is named twice.
+    """
+    for index, name in enumerate(names):
+        if name not in dataset.classes or name in names[:index]:
+            why = (
+                f"is named twice in {', '.join(names)}" if name in names[:index] else "is none of the data's"
+            )
+            raise InputError(f"class '{name}' {why}{nearest(name, set(dataset.classes) - set(names))}")
+    chosen = torch.tensor([dataset.classes.index(name) for name in names])
+
+    def part(images: Images) -> Images:
+        matches = images.labels[:, None] == chosen.to(images.labels.device)
+        return Images(images.images[matches.any(1)], matches[matches.any(1)].int().argmax(1))
+
+    return Dataset(part(dataset.train), None if dataset.test is None else part(dataset.test), names)
 
 
 def with_test(train: Images, test: Images | None, classes: tuple[str, ...]) -> Dataset:

@@ -14,6 +14,7 @@ from kdsearch.data import Batch
 from kdsearch.distill.ensembles.dropout import drop
 from kdsearch.distill.layers import Taps
 from kdsearch.distill.shown import Shown, image_gradient
+from kdsearch.distill.specialists import among_competent
 from kdsearch.distill.terms import Term
 from kdsearch.registry import find
 from kdsearch.spec import Ensemble, Filter
@@ -65,7 +66,11 @@ class Combination(nn.Module):
         }
         made = self.strategy(**{need: given[need] for need in self.needs})
         logits, weights = (shown.logits, made) if isinstance(made, Tensor) else made
-        return logits, drop(weights, self.dropout) if self.dropout and training else weights
+        if self.dropout and training:
+            weights = drop(weights, self.dropout)
+        if shown.competence is not None:
+            weights = among_competent(weights, shown.competence[:, labels])
+        return logits, weights
 
 
 class Objective(nn.Module):

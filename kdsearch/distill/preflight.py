@@ -11,7 +11,7 @@ from kdsearch import models
 from kdsearch.distill.layers import Layer
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.resident import load_dataset
-from kdsearch.errors import InputError, Problem
+from kdsearch.errors import InputError, Problem, nearest
 from kdsearch.space import all_losses, corners, reusing
 from kdsearch.spec import Spec, located
 from kdsearch.types import Shape
@@ -50,14 +50,21 @@ def preflight(spec: Spec, file: str | None = None) -> Facts:
 def _teachers(spec: Spec, facts: Facts) -> Iterator[Problem]:
     tree = spec.tree()["teachers"]
     for name, teacher in spec.teachers.items():
+        known = teacher.classes or facts.classes
+        if unknown := [c for c in known if c not in facts.classes]:
+            message = f"the data has no class '{unknown[0]}'{nearest(unknown[0], facts.classes)}"
+            yield Problem(("teachers", name, "classes"), message)
+            continue
         try:
-            models.check_model(tree[name]["model"], facts.shape, len(facts.classes))
+            models.check_model(tree[name]["model"], facts.shape, len(known))
             if teacher.weights is not None:
-                model = models.build(tree[name]["model"], facts.shape, len(facts.classes))
+                model = models.build(tree[name]["model"], facts.shape, len(known))
                 models.load_weights(model, Path(teacher.weights))
         except InputError as error:
             key = ("teachers", name, "weights" if teacher.weights else "model")
-            yield Problem(key, f"{error} (the data has {len(facts.classes)} classes)")
+            yield Problem(
+                key, f"{error} (the {'teacher' if teacher.classes else 'data'} has {len(known)} classes)"
+            )
 
 
 def _students(spec: Spec, facts: Facts) -> Iterator[Problem]:

@@ -48,8 +48,9 @@ class Splits:
 
 
 def load_dataset(config: Data) -> Dataset:
-    """The data set that a spec names, whole."""
-    return data.load({"source": config.part, **config.options})
+    """The data set that a spec names, or its images of the classes that the spec names."""
+    dataset = data.load({"source": config.part, **config.options})
+    return dataset if config.classes is None else data.only_classes(dataset, tuple(config.classes))
 
 
 def split(dataset: Dataset, validation: float, seed: int) -> Splits:
@@ -88,7 +89,8 @@ class Resident:
                 raise KdsearchError(f"the teacher '{name}' is not in {self.store.folder}: train it first")
             splits = self.splits(spec)
             # Seeded, so that whether a teacher was loaded before leaves no trace in the random numbers.
-            model = models.build(_plain(spec, name), splits.shape, len(splits.classes), seed=0)
+            known = spec.teachers[name].classes or splits.classes
+            model = models.build(_plain(spec, name), splits.shape, len(known), seed=0)
             models.load_weights(model, self.store.path(record))
             self._teachers[key] = model.to(self.device).eval().requires_grad_(False)
         return self._teachers[key]

@@ -151,7 +151,19 @@ def assemble(
     asked = any(term.of_members or (term.teacher in members and len(members) > 1) for term in terms)
     answering = members if asked else ()
     models = {name: model for name, model in frozen.items() if name in hinted or name in answering}
-    teachers = Teachers(models, answering, hinted, gradients="teacher_image_gradient" in needs)
+    known = {
+        name: torch.tensor([splits.classes.index(c) for c in names])
+        for name in frozen
+        if (names := config.teachers[name].classes)
+    }
+    teachers = Teachers(
+        models,
+        answering,
+        hinted,
+        gradients="teacher_image_gradient" in needs,
+        known=known,
+        classes=len(splits.classes),
+    )
     return teachers, Objective(student, terms, members, combine)
 
 

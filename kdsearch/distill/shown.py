@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from kdsearch.data import Batch
 from kdsearch.distill.layers import DeepEnough, Taps
+from kdsearch.distill.specialists import competence, widened
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Shown:
     logits: Tensor | None
     features: Mapping[tuple[str, str], Tensor]
     image_gradients: Tensor | None = None
+    competence: Tensor | None = None
+    """Which member knows which class, (K, C); None where all know all."""
 
 
 #: Where no loss looks at a teacher.
@@ -40,6 +43,8 @@ class Teachers:
         hinted: Mapping[str, tuple[str, ...]],
         *,
         gradients: bool = False,
+        known: Mapping[str, Tensor] | None = None,
+        classes: int = 0,
     ) -> None:
         """
         Args:
@@ -48,7 +53,12 @@ class Teachers:
             hinted: The paths of the layers whose features are used, by teacher, the deepest last. A teacher
                 that is no member runs only up to there.
             gradients: Whether the gradients for the images are used as well.
+            known: The classes of those that know only some, by teacher.
+            classes: How many there are in all.
         """
+        self.known = known or {}
+        self.classes = classes
+        self.competence = competence([self.known.get(name) for name in members], classes)
         self.models = models
         self.members = members
         self.gradients = gradients
@@ -71,16 +81,22 @@ class Teachers:
             if not members:
                 return Shown(None, features)
             if not self.gradients:
-                return Shown(torch.stack(members), features)
+                return Shown(torch.stack(members), features, competence=self._competence(members[0]))
             gradients = [image_gradient(logits, batch.labels, images) for logits in members]
-        return Shown(torch.stack(members).detach(), features, torch.stack(gradients))
+        stacked = torch.stack(members).detach()
+        return Shown(stacked, features, torch.stack(gradients), self._competence(stacked))
 
     def _run(self, name: str, images: Tensor) -> Tensor | None:
         try:
             output: Tensor = self.models[name](images)
         except DeepEnough:
             return None
+        if name in self.known:
+            return widened(output, self.known[name].to(output.device), self.classes)
         return output
+
+    def _competence(self, like: Tensor) -> Tensor | None:
+        return None if self.competence is None else self.competence.to(like)
 
     def close(self) -> None:
         """Remove the hooks from the models."""

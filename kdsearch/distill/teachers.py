@@ -19,12 +19,12 @@ from kdsearch.spec import Spec, load_spec
 
 def teacher_config(spec: Spec, name: str) -> Spec:
     """The config that trains one of the spec's teachers: its model, from labels alone."""
-    teacher = spec.tree()["teachers"][name]
     tree = spec.tree()
+    teacher = tree["teachers"][name]
     return load_spec(
         {
             "name": name,
-            "data": tree["data"],
+            "data": tree["data"] | ({"classes": teacher["classes"]} if teacher["classes"] else {}),
             "student": teacher["model"],
             "optim": teacher["optim"],
             "search": {"seed": spec.search.seed},
@@ -47,7 +47,12 @@ def teacher_key(spec: Spec, name: str) -> str:
     """
     teacher = spec.teachers[name]
     tree = spec.tree()
-    content = {"data": tree["data"], "model": tree["teachers"][name]["model"], "seed": spec.search.seed}
+    content = {
+        "data": tree["data"],
+        "classes": teacher.classes,
+        "model": tree["teachers"][name]["model"],
+        "seed": spec.search.seed,
+    }
     if teacher.weights is None:
         return digest(content | {"optim": tree["teachers"][name]["optim"], "copy": copy_number(spec, name)})
     try:

@@ -13,7 +13,7 @@ from kdsearch.errors import InputError, Problem, SpecError, nearest
 from kdsearch.registry import find, parts
 from kdsearch.spec.domains import Choice, Domain, Simplex, Subset
 from kdsearch.spec.problems import Place, readable
-from kdsearch.spec.recipe import Loss, Match
+from kdsearch.spec.recipe import Ensemble, Loss, Match
 from kdsearch.spec.schema import Spec
 from kdsearch.spec.yaml import parse_yaml, read_yaml
 
@@ -159,6 +159,15 @@ def _check_teachers(spec: Spec) -> Iterator[Problem]:
     for name in named:
         if name not in spec.teachers:
             yield Problem(where, f"unknown teacher '{name}'{nearest(name, spec.teachers)}")
+    specialists = [
+        name for name in dict.fromkeys(named) if name in spec.teachers and spec.teachers[name].classes
+    ]
+    for place, ensemble in _ensembles(spec):
+        if specialists and find("ensemble", ensemble.part).facts.get("merges"):
+            merged = (
+                f"'{ensemble.part}' merges the outputs of all teachers, and '{specialists[0]}' has no output"
+            )
+            yield Problem(place, f"{merged} for some classes")
     for place, names in _weighed(spec):
         for name in names:
             if name not in spec.teachers:
@@ -199,14 +208,18 @@ def _per_teacher(at: Place, loss: Loss, members: Iterable[str], teachers: Iterab
             yield Problem((*at, key, "per_teacher"), f"no value for the teacher '{missing[0]}'")
 
 
-def _weighed(spec: Spec) -> Iterator[tuple[Place, Iterable[str]]]:
-    """The teachers that options of ensembles name, as `weights` does."""
+def _ensembles(spec: Spec) -> Iterator[tuple[Place, Ensemble]]:
     where: Place = ("distill", "teachers", "combine")
     combine: Any = spec.distill.teachers.combine
-    options = {where: combine}
     if isinstance(combine, Choice):
-        options = {(*where, "choice", i): option for i, option in enumerate(combine.options)}
-    for place, ensemble in options.items():
+        yield from (((*where, "choice", i), option) for i, option in enumerate(combine.options))
+    else:
+        yield where, combine
+
+
+def _weighed(spec: Spec) -> Iterator[tuple[Place, Iterable[str]]]:
+    """The teachers that options of ensembles name, as `weights` does."""
+    for place, ensemble in _ensembles(spec):
         for key, value in ensemble.options.items():
             if isinstance(value, Simplex | Mapping):
                 yield (*place, key), (value.items or ()) if isinstance(value, Simplex) else value

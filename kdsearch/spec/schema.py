@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from kdsearch.spec.domains import Choice, plain
 from kdsearch.spec.fields import PartSection, Section
@@ -14,6 +14,8 @@ from kdsearch.spec.recipe import Distill
 from kdsearch.spec.searchable import Searchable
 from kdsearch.types import NonNegative, NonNegativeInt, Positive, PositiveInt
 
+#: YAML reads the name of the class `3` as a number.
+ClassName = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name)]
 Direction = Literal["maximize", "minimize"]
 
 
@@ -31,6 +33,9 @@ class Data(PartSection):
     kind: ClassVar[str] = "dataset"
     tag: ClassVar[str] = "source"
     source: str = ""
+    classes: list[ClassName] | None = Field(
+        None, min_length=2, description="Only images of these classes; by default of all"
+    )
     batch_size: PositiveInt = Field(128, description="Images in a step, over all workers")
     validation: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="Share of the training images held out, on which trials are scored"
@@ -57,6 +62,11 @@ class Teacher(Section):
 
     model: Model
     weights: str | None = Field(None, description="A checkpoint: safetensors, or a state_dict")
+    classes: list[ClassName] | None = Field(
+        None,
+        min_length=2,
+        description="Of a specialist: the classes that it tells apart, in the order of its logits",
+    )
     optim: Optim = Field(default_factory=lambda: Optim._of_part("sgd"))
 
     @model_validator(mode="before")

@@ -119,7 +119,7 @@ def _search(
         ledger,
         resolve=lambda config: match_layers(config, _remembering(facts)),
         cost=_cost(facts, ledger.constraints),
-        best_teacher=best_teacher(teachers),
+        best_teacher=best_teacher(spec, teachers),
     )
     with stoppable(proposals, slots, display) as stopped:
         _tune(proposals, ledger, slots, display, folder)

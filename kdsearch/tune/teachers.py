@@ -49,6 +49,7 @@ def get_teachers(
         return dict(zip(spec.teachers, pool.map(get, spec.teachers), strict=True))
 
 
-def best_teacher(records: dict[str, dict[str, Any]]) -> str | None:
-    """The teacher most accurate on the validation split."""
-    return max(records, key=lambda name: records[name]["metrics"]["accuracy"], default=None)
+def best_teacher(spec: Spec, records: dict[str, dict[str, Any]]) -> str | None:
+    """The teacher most accurate on the validation split, of those that know all classes."""
+    whole = [name for name in records if spec.teachers[name].classes is None]
+    return max(whole, key=lambda name: records[name]["metrics"]["accuracy"], default=None)
