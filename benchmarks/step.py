@@ -126,11 +126,19 @@ class Contest:
         """kdsearch's loop, assembled as a trial has it."""
         torch.manual_seed(0)
         student = copy.deepcopy(self.student)
-        teachers, objective = assemble(self.spec, student, _Ready(self.teacher), self.splits)
+        teachers, objective = assemble(
+            self.spec, self.spec.distill.losses, student, _Ready(self.teacher), self.splits
+        )
 
         def run() -> float:
             metrics = distill(
-                objective, teachers, self.batches, self.spec.optim, evaluate=dict, report=lambda epoch: True
+                objective,
+                teachers,
+                self.batches,
+                self.spec.optim,
+                epochs=range(self.spec.optim.epochs),
+                evaluate=dict,
+                report=lambda epoch: True,
             )
             teachers.close()
             objective.close()
