@@ -66,7 +66,9 @@ def distill(
     )
     rate = _rate(optim, steps=len(epochs) * math.ceil(len(batches) / optim.accumulate))
     peaks = [group["lr"] for group in optimizer.param_groups]
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=optim.precision == "bf16")
+    autocast: AbstractContextManager[None] = nullcontext()
+    if optim.precision == "bf16":
+        autocast = torch.autocast(device.type, torch.bfloat16)
     done, metrics = 0, dict[str, float]()
     for epoch in epochs:
         started = time.perf_counter()
@@ -74,12 +76,12 @@ def distill(
         sums = torch.zeros(1 + len(objective.labels), device=device)
         for index, batch in enumerate(batches.epoch(epoch)):
             last = (index + 1) % optim.accumulate == 0 or index + 1 == len(batches)
-            objective.progress = (epoch - epochs.start + index / len(batches)) / len(epochs)
+            taught = objective.advance((epoch - epochs.start + index / len(batches)) / len(epochs))
             with _without_sync(trained, last):
                 with autocast:
-                    total, terms = trained(batch, teachers(batch) if objective.taught else NOTHING)
-                (total / optim.accumulate).backward()
-            sums += torch.cat([total.detach()[None], terms])
+                    total, told = trained(batch, teachers(batch) if taught else NOTHING)
+                (total if optim.accumulate == 1 else total / optim.accumulate).backward()
+            sums += told
             if last:
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * rate(done)
@@ -119,5 +121,5 @@ def _without_sync(module: nn.Module, last: bool) -> AbstractContextManager[None]
 
 
 def _means(sums: torch.Tensor, batches: int, labels: Sequence[str]) -> dict[str, float]:
-    total, *terms = (sums / batches).tolist()
-    return {"loss": total} | {f"loss/{label}": term for label, term in zip(labels, terms, strict=True)}
+    names = ["loss", *(f"loss/{label}" for label in labels)]
+    return dict(zip(names, (sums / batches).tolist(), strict=True))

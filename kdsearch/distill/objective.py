@@ -19,7 +19,7 @@ from kdsearch.distill.terms import Term
 from kdsearch.registry import find
 from kdsearch.spec import Ensemble, Filter
 
-Target = tuple[Tensor, Tensor]
+Target = tuple[Tensor, Tensor | None]
 
 
 class Combination(nn.Module):
@@ -54,8 +54,10 @@ class Combination(nn.Module):
         temperatures: tuple[float, ...],
         training: bool,
     ) -> Target:
-        """Targets (M, B, C), and the weight (M, B) or (M, 1) of each."""
+        """Targets (M, B, C), and the weight (M, B) or (M, 1) of each; None for a teacher that is alone."""
         assert shown.logits is not None
+        if len(members) == 1 and shown.competence is None:
+            return shown.logits, None
         one = len(set(temperatures)) == 1
         given = {
             "logits": shown.logits,
@@ -66,6 +68,7 @@ class Combination(nn.Module):
         }
         made = self.strategy(**{need: given[need] for need in self.needs})
         logits, weights = (shown.logits, made) if isinstance(made, Tensor) else made
+        assert weights is not None
         if self.dropout and training:
             weights = drop(weights, self.dropout)
         if shown.competence is not None:
@@ -77,7 +80,7 @@ class Objective(nn.Module):
     """A student and the weighted sum of its losses.
 
     Being one module, the student, the losses' own parameters and a learned ensemble share the optimiser, DDP
-    and checkpoints. `progress`, how much of the training is done, is set from outside.
+    and checkpoints.
     """
 
     def __init__(
@@ -95,29 +98,25 @@ class Objective(nn.Module):
         self.terms = list(terms)
         self.members = members
         self.combine = combine
-        self.progress = 0.0
         self.losses = nn.ModuleList(term.call for term in self.terms if isinstance(term.call, nn.Module))
         self.labels = list(dict.fromkeys(term.label for term in self.terms))
         self.taps = Taps(student, [path for term in self.terms for path in term.student_layers])
         self._gradients = any("student_image_gradient" in term.needs for term in self.terms)
         self._response = next((term for term in self.terms if "temperature" in term.varying), None)
+        self.advance(0.0)
 
-    @property
-    def acting(self) -> list[tuple[Term, float]]:
-        """The losses that act now, with their weights; those with parameters do so as long as they are here.
+    def advance(self, progress: float) -> bool:
+        """Set how much of the training is done. Returns whether any loss that acts now needs a teacher.
 
-        DDP waits for the gradient of every parameter.
+        Losses with parameters act as long as they are here: DDP waits for the gradient of each of these.
         """
-        weights = [(term, term.weight_at(self.progress)) for term in self.terms]
-        return [(term, w) for term, w in weights if w or isinstance(term.call, nn.Module)]
-
-    @property
-    def taught(self) -> bool:
-        """Whether any loss that acts now needs a teacher."""
+        self.progress = progress
+        weights = [(term, term.weight_at(progress)) for term in self.terms]
+        self.acting = [(term, w) for term, w in weights if w or isinstance(term.call, nn.Module)]
         return any(term.taught for term, _ in self.acting)
 
     def forward(self, batch: Batch, shown: Shown) -> tuple[Tensor, Tensor]:
-        """The objective (), and each loss, unweighted and detached, (len(labels),) as in `labels`."""
+        """The objective (), and what to tell of it, detached: itself, and each loss, unweighted."""
         images = batch.images.requires_grad_() if self._gradients else batch.images
         logits = self.student(images)
         features = self.taps.take()
@@ -150,7 +149,7 @@ class Objective(nn.Module):
             values[term.label] = value.detach() if before is None else before + value.detach()
         total = _sum(weighted) if weighted else logits.sum() * 0
         idle = total.new_zeros(())
-        return total, torch.stack([values.get(label, idle) for label in self.labels])
+        return total, torch.stack([total.detach(), *(values.get(label, idle) for label in self.labels)])
 
     def _value(
         self,
@@ -170,6 +169,7 @@ class Objective(nn.Module):
         if term.teacher not in self.members or len(self.members) == 1:
             return value.mean()
         _, weights = target(self._temperatures(self._response))
+        assert weights is not None
         if len(weights) == 1:  # The outputs were merged: nothing tells the teachers apart.
             return value.mean() / len(self.members)
         return weighed(value, weights[self.members.index(term.teacher)])
@@ -209,7 +209,9 @@ def over_members(
 ) -> Tensor:
     """Σ_k mean over the batch of w_k(x) · loss_k(x), on the images that the filter of the term lets pass."""
     parts = []
-    for index, (logits, weight) in enumerate(zip(*target, strict=True)):
+    targets, weights = target
+    for index, logits in enumerate(targets):
+        weight = None if weights is None else weights[index]
         theirs = {"teacher_logits": logits} if "teacher_logits" in term.needs else {}
         if shown.image_gradients is not None and "teacher_image_gradient" in term.needs:
             theirs["teacher_image_gradient"] = shown.image_gradients[index]
@@ -233,7 +235,11 @@ def passing(only: Filter, logits: Tensor, labels: Tensor) -> Tensor | None:
 
 
 def _on_rows(
-    term: Term, arguments: Mapping[str, Any], options: Mapping[str, Any], weight: Tensor, passed: Tensor
+    term: Term,
+    arguments: Mapping[str, Any],
+    options: Mapping[str, Any],
+    weight: Tensor | None,
+    passed: Tensor,
 ) -> Tensor:
     """A loss that relates the images of a batch, on those that pass; still a mean over all of them."""
     rows = {
@@ -244,11 +250,14 @@ def _on_rows(
         nothing: Tensor = arguments["student_logits"].sum() * 0
         return nothing
     value = term.call(**rows, **options)
-    return weighed(value, weight if len(weight) == 1 else weight[passed]) * passed.float().mean()
+    weight = weight[passed] if weight is not None and len(weight) > 1 else weight
+    return weighed(value, weight) * passed.float().mean()
 
 
-def weighed(value: Tensor, weight: Tensor) -> Tensor:
-    """The mean over the batch of a loss (B,) or () times a teacher's weight (B,) or (1,)."""
+def weighed(value: Tensor, weight: Tensor | None) -> Tensor:
+    """The mean over the batch of a loss (B,) or () times a teacher's weight (B,) or (1,), or 1 for None."""
+    if weight is None:
+        return value.mean()
     return weight[0] * value.mean() if len(weight) == 1 else (weight * value).mean()
 
 

@@ -175,21 +175,20 @@ def test_a_loss_acts_until_its_end_and_a_temperature_stays_at_its_last_value():
 def test_teachers_are_not_asked_once_no_loss_listens():
     losses = {"ce": {}, "kd": {"weight": {"constant": 0.9, "until": 0.5}}}
     made = objective(losses)
-    assert made.taught
-    first, terms = made(batch(), shown())
-    assert first.item() == pytest.approx((terms[0] + 0.9 * terms[1]).item())
-    made.progress = 0.5
-    assert not made.taught
-    second, terms = made(batch(), NOTHING)
-    assert second.item() == pytest.approx(terms[0].item())
-    assert terms[1] == 0
+    assert made.advance(0.49)
+    first, (total, ce, kd) = made(batch(), shown())
+    assert first.item() == total.item() == pytest.approx((ce + 0.9 * kd).item())
+    assert not made.advance(0.5)
+    second, (_, ce, kd) = made(batch(), NOTHING)
+    assert second.item() == pytest.approx(ce.item())
+    assert kd == 0
 
 
 def test_weight_and_temperature_follow_their_schedules():
     made = objective({"kd": {"weight": {"linear": [1, 0]}, "temperature": {"cosine": [8, 2]}}}, ("a",))
     student, teachers = outputs(made)
     for progress in (0.0, 0.3, 0.8):
-        made.progress = progress
+        made.advance(progress)
         total, _ = made(batch(), Shown(shown().logits[:1], {}))
         temperature = 2 + 6 * (1 + np.cos(np.pi * progress)) / 2
         expected = (1 - progress) * divergence(student, teachers[0], temperature).mean()

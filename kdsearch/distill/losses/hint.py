@@ -51,7 +51,7 @@ class hint(nn.Module):
 
     def forward(self, student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
         student, teacher = self.regressor(student_feature, teacher_feature)
-        squares: Tensor = (full(student) - full(teacher)).square().flatten(2)
+        squares = F.mse_loss(full(student), full(teacher), reduction="none").flatten(2)
         if self.gate is not None:
             squares = squares * self.gate(teacher_feature)[:, :, None]
         return squares.mean((1, 2)) if self.reduction == "mean" else squares.sum((1, 2)) / 2

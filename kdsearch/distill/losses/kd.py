@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from kdsearch.registry import register
 from kdsearch.types import Searched, Temperature
@@ -27,4 +28,4 @@ def kd(
     """
     log_student = (student_logits / temperature).log_softmax(1)
     log_teacher = (teacher_logits / temperature).log_softmax(1)
-    return temperature**2 * (log_teacher.exp() * (log_teacher - log_student)).sum(1)
+    return temperature**2 * F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(1)
