@@ -19,11 +19,17 @@ FLOAT_BYTES = 512 << 20
 
 @dataclass(frozen=True)
 class Batch:
-    """Normalised images (b, C, H, W) float32, labels (b,) int64, and their indices (b,) in the data set."""
+    """Normalised images (b, C, H, W) float32, labels (b,) int64, and their indices (b,) in the data set.
+
+    `view` is the number of the view in which they are seen. `start` is the place of the first among those
+    that the worker sees in an epoch; None where images have one view only, and their indices say it all.
+    """
 
     images: Tensor
     labels: Tensor
     indices: Tensor
+    view: int = 0
+    start: int | None = None
 
 
 class Batches:
@@ -41,6 +47,7 @@ class Batches:
         mean: Of each channel, (C,), in units of [0, 1]; see `statistics`.
         std: Standard deviation of each channel, (C,), in the same units.
         seed: Of the order and the views.
+        views: After how many epochs orders and views come again; None for never.
         rank: Which worker this is.
         world_size: Number of workers.
         device: Where the images are kept, augmented and normalised.
@@ -56,6 +63,7 @@ class Batches:
         mean: Tensor,
         std: Tensor,
         seed: int,
+        views: int | None = None,
         rank: int = 0,
         world_size: int = 1,
         device: torch.device | str = "cpu",
@@ -65,7 +73,7 @@ class Batches:
         self._batch_size = min(batch_size, len(images))
         self._augment = augment
         self._mean, self._std = mean.to(device), std.to(device)
-        self._seed = seed
+        self._seed, self._views = seed, views
         self._part = slice(rank * self._batch_size // world_size, (rank + 1) * self._batch_size // world_size)
         self._device = torch.device(device)
         self._channels_last = channels_last
@@ -78,10 +86,40 @@ class Batches:
         """Batches in an epoch."""
         return len(self._data) // self._batch_size
 
-    def epoch(self, view: int) -> Iterator[Batch]:
-        """The batches of an epoch in which every image is seen in its view number `view`."""
+    @property
+    def augmented(self) -> bool:
+        """Whether an image looks different from one view to the next."""
+        return bool(self._augment)
+
+    @property
+    def rows(self) -> int:
+        """How many images this worker sees in an epoch."""
+        return len(self) * (self._part.stop - self._part.start)
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return len(self._data)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch; its number says in which view every image is seen."""
+        view = epoch if self._views is None else epoch % self._views
+        start = 0
         for chosen, views in self._plan(view):
-            yield Batch(self._seen(chosen, views), self._data.labels.index_select(0, chosen), chosen)
+            labels = self._data.labels.index_select(0, chosen)
+            if views is None:
+                yield Batch(self._seen(chosen, None), labels, chosen)
+            else:
+                yield Batch(self._seen(chosen, views), labels, chosen, view, start)
+            start += len(chosen)
+
+    def every(self) -> Iterator[Batch]:
+        """All images that are not augmented, in order, in batches of one size: the last overlaps."""
+        size = self._part.stop - self._part.start
+        for start in range(0, len(self._data), size):
+            first = max(0, min(start, len(self._data) - size))
+            chosen = torch.arange(first, first + size, device=self._device)
+            yield Batch(self._seen(chosen, None), self._data.labels[chosen], chosen)
 
     def _plan(self, view: int) -> list[tuple[Tensor, Views | None]]:
         """The indices of every batch of an epoch and the views of their images, on the device.

@@ -103,23 +103,23 @@ class DeepEnough(Exception):  # noqa: N818
 class Taps:
     """Catches the outputs of named modules whenever `model` runs. Only these modules get a hook."""
 
-    def __init__(self, model: nn.Module, paths: Iterable[str], *, stop: bool = False) -> None:
+    def __init__(self, model: nn.Module, paths: Iterable[str]) -> None:
         """
         Args:
             model: To be tapped.
-            paths: Of its modules, the deepest last.
-            stop: End each forward pass at the deepest one, by raising `DeepEnough`.
+            paths: Of its modules.
         """
         self.caught: dict[str, Tensor] = {}
         modules: Mapping[str, nn.Module] = dict(model.named_modules())
         distinct = list(dict.fromkeys(paths))
-        self._last = distinct[-1] if stop and distinct else None
+        self.stop: str | None = None
+        """The layer at which a forward pass ends, by raising `DeepEnough`."""
         self._handles = [modules[path].register_forward_hook(self._catch(path)) for path in distinct]
 
     def _catch(self, path: str) -> Any:
         def hook(module: nn.Module, args: object, output: Tensor) -> None:
             self.caught[path] = output
-            if path == self._last:
+            if path == self.stop:
                 raise DeepEnough
 
         return hook

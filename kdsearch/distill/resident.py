@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 from kdsearch import data, models
 from kdsearch.data import Dataset, Images
+from kdsearch.distill.bank import Bank
 from kdsearch.distill.teachers import TeacherStore, teacher_key
 from kdsearch.errors import KdsearchError
 from kdsearch.space import digest
@@ -31,6 +34,12 @@ class Splits:
     mean: Tensor
     std: Tensor
     classes: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Sixteen hex digits of the training images."""
+        pixels = self.train.images.contiguous().cpu().numpy()
+        return hashlib.blake2b(pixels.data, digest_size=8).hexdigest()
 
     @property
     def shape(self) -> Shape:
@@ -67,6 +76,8 @@ class Resident:
         self.device = device
         self._splits: dict[str, Splits] = {}
         self._teachers: dict[str, nn.Module] = {}
+        self._digests: dict[str, str] = {}
+        self._bank: Bank | None = None
 
     def splits(self, spec: Spec) -> Splits:
         """The split data of a config."""
@@ -91,9 +102,25 @@ class Resident:
             # Seeded, so that whether a teacher was loaded before leaves no trace in the random numbers.
             known = spec.teachers[name].classes or splits.classes
             model = models.build(_plain(spec, name), splits.shape, len(known), seed=0)
-            models.load_weights(model, self.store.path(record))
+            path = self.store.path(record)
+            models.load_weights(model, path)
+            self._digests[key] = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
             self._teachers[key] = model.to(self.device).eval().requires_grad_(False)
         return self._teachers[key]
+
+    def digest(self, spec: Spec, name: str) -> str:
+        """Sixteen hex digits of a teacher's weights."""
+        self.teacher(spec, name)
+        return self._digests[teacher_key(spec, name)]
+
+    def bank(self, spec: Spec) -> Bank | None:
+        """Where teachers' outputs are kept; None where the spec wants none of it."""
+        if not spec.bank.enabled:
+            return None
+        if self._bank is None:
+            folder = self.store.folder.parent / "bank"
+            self._bank = Bank(folder, spec.bank.bytes, self.device, spec.bank.device_bytes)
+        return self._bank
 
 
 def _plain(spec: Spec, name: str) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +18,7 @@ from kdsearch.distill.layers import Layer, all_layers, hintable_layers
 from kdsearch.distill.loop import Report, distill
 from kdsearch.distill.objective import Combination, Objective
 from kdsearch.distill.resident import Resident, Splits
+from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.distill.shown import Teachers
 from kdsearch.distill.stages import phases
 from kdsearch.distill.terms import Sides, Term, make_terms
@@ -76,13 +77,15 @@ def run(
         student = student.to(memory_format=torch.channels_last)
     torch.manual_seed(seed)
     metrics: dict[str, float] = {}
+    loop = batches(config, splits, worker)
     for phase in phases(config):
-        teachers, objective = assemble(config, phase.losses, student, resident, splits)
+        keep = partial(shelves, config, phase.optim.precision, resident, loop, worker)
+        teachers, objective = assemble(config, phase.losses, student, resident, splits, keep=keep)
         try:
             metrics = distill(
                 objective.to(worker.device),
                 teachers,
-                batches(config, splits, worker),
+                loop,
                 phase.optim,
                 epochs=phase.epochs,
                 evaluate=partial(_score, student, splits, worker.device, names),
@@ -119,6 +122,7 @@ def batches(config: Spec, splits: Splits, worker: Worker) -> Batches:
         mean=splits.mean,
         std=splits.std,
         seed=config.search.seed,
+        views=config.data.views,
         rank=worker.rank,
         world_size=worker.world_size,
         device=worker.device,
@@ -126,8 +130,52 @@ def batches(config: Spec, splits: Splits, worker: Worker) -> Batches:
     )
 
 
+def shelves(
+    config: Spec,
+    precision: str,
+    resident: Resident,
+    loop: Batches,
+    worker: Worker,
+    outputs: Mapping[tuple[str, str], tuple[int, ...]],
+) -> Shelves | None:
+    """Where the bank keeps some outputs of a config's teachers; None where it keeps none.
+
+    Args:
+        config: Names the teachers.
+        precision: In which they are run.
+        resident: Holds them.
+        loop: The batches that they see.
+        worker: Which of them are its own.
+        outputs: The shape for one image of each, by teacher and layer.
+    """
+    bank = resident.bank(config)
+    if bank is None:
+        return None
+    common = {
+        "images": resident.splits(config).digest,
+        "batch": loop.rows // len(loop),
+        "device": worker.device.type,
+        "precision": precision,
+    }
+    if loop.augmented:
+        views = {"seed": config.search.seed, "augment": config.data.augment.model_dump()}
+        common |= views | {"worker": f"{worker.rank} of {worker.world_size}"}
+    names = {teacher for teacher, _ in outputs}
+    about = {n: {"teacher": n, "weights": resident.digest(config, n)} | common for n in names}
+    return Shelves(bank, config.bank, outputs, about, loop)
+
+
+Keep = Callable[[Mapping[tuple[str, str], tuple[int, ...]]], Shelves | None]
+
+
 def assemble(
-    config: Spec, losses: Mapping[str, Loss], student: nn.Module, resident: Resident, splits: Splits
+    config: Spec,
+    losses: Mapping[str, Loss],
+    student: nn.Module,
+    resident: Resident,
+    splits: Splits,
+    *,
+    keep: Keep = lambda outputs: None,
 ) -> tuple[Teachers, Objective]:
     """The teachers that some losses of a config need, and its student with these, ready to be trained."""
     use = config.distill.teachers
@@ -156,13 +204,17 @@ def assemble(
         for name in frozen
         if (names := config.teachers[name].classes)
     }
+    sizes = {(n, layer.path): layer.shape for n in hinted for layer in sides.teachers[n][1]}
+    outputs = {(n, path): sizes[n, path] for n, paths in hinted.items() for path in paths}
+    outputs |= {(n, LOGITS): (len(known.get(n, splits.classes)),) for n in answering}
     teachers = Teachers(
         models,
         answering,
         hinted,
+        classes=len(splits.classes),
         gradients="teacher_image_gradient" in needs,
         known=known,
-        classes=len(splits.classes),
+        shelves=keep(outputs) if outputs else None,
     )
     return teachers, Objective(student, terms, members, combine)
 

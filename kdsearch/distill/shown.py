@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from kdsearch.data import Batch
 from kdsearch.distill.layers import DeepEnough, Taps
+from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.distill.specialists import competence, widened
 
 
@@ -34,7 +36,7 @@ NOTHING = Shown(None, {})
 
 
 class Teachers:
-    """Frozen teachers, run once a batch for everything that the losses ask of them."""
+    """Frozen teachers, run or read from the bank once a batch, for everything that the losses ask of them."""
 
     def __init__(
         self,
@@ -42,66 +44,80 @@ class Teachers:
         members: tuple[str, ...],
         hinted: Mapping[str, tuple[str, ...]],
         *,
+        classes: int,
         gradients: bool = False,
         known: Mapping[str, Tensor] | None = None,
-        classes: int = 0,
+        shelves: Shelves | None = None,
     ) -> None:
         """
         Args:
             models: All teachers in use, frozen and in eval mode.
             members: Those whose logits are used.
-            hinted: The paths of the layers whose features are used, by teacher, the deepest last. A teacher
-                that is no member runs only up to there.
+            hinted: The paths of the layers whose features are used, by teacher, the deepest last.
+            classes: How many there are.
             gradients: Whether the gradients for the images are used as well.
             known: The classes of those that know only some, by teacher.
-            classes: How many there are in all.
+            shelves: Of the bank; None to run the teachers. Gradients are not kept there: they are as large as
+                the images, and wanted of a whole forward and backward pass.
         """
-        self.known = known or {}
-        self.classes = classes
-        self.competence = competence([self.known.get(name) for name in members], classes)
         self.models = models
         self.members = members
+        self.classes = classes
         self.gradients = gradients
-        self.taps = {
-            name: Taps(models[name], paths, stop=name not in members and bool(paths))
-            for name, paths in hinted.items()
+        self.known = known or {}
+        self.competence = competence([self.known.get(name) for name in members], classes)
+        self.shelves = None if gradients else shelves
+        self.taps = {name: Taps(models[name], hinted.get(name, ())) for name in models}
+        self.wanted = {
+            name: [*hinted.get(name, ()), *([LOGITS] if name in members else ())] for name in models
         }
 
     def __call__(self, batch: Batch) -> Shown:
         """What the teachers show for one batch, without gradients of their own."""
         with torch.set_grad_enabled(self.gradients):
             images = batch.images.detach().requires_grad_() if self.gradients else batch.images
-            outputs = {name: self._run(name, images) for name in self.models}
-            features = {
-                (name, path): feature.detach()
-                for name, taps in self.taps.items()
-                for path, feature in taps.take().items()
+            answers = {
+                name: self._answer(name, wanted, batch, images) for name, wanted in self.wanted.items()
             }
-            members = [output for name in self.members if (output := outputs[name]) is not None]
-            if not members:
-                return Shown(None, features)
-            if not self.gradients:
-                return Shown(torch.stack(members), features, competence=self._competence(members[0]))
-            gradients = [image_gradient(logits, batch.labels, images) for logits in members]
-        stacked = torch.stack(members).detach()
-        return Shown(stacked, features, torch.stack(gradients), self._competence(stacked))
+            members = [self._widened(name, answers[name][LOGITS]) for name in self.members]
+            gradients = [image_gradient(z, batch.labels, images) for z in members if self.gradients]
+        features = {
+            (name, layer): feature.detach()
+            for name, answer in answers.items()
+            for layer, feature in answer.items()
+            if layer != LOGITS
+        }
+        if not members:
+            return Shown(None, features)
+        logits = torch.stack(members).detach()
+        able = None if self.competence is None else self.competence.to(logits)
+        return Shown(logits, features, torch.stack(gradients) if gradients else None, able)
 
-    def _run(self, name: str, images: Tensor) -> Tensor | None:
-        try:
-            output: Tensor = self.models[name](images)
-        except DeepEnough:
-            return None
-        if name in self.known:
-            return widened(output, self.known[name].to(output.device), self.classes)
-        return output
+    def _answer(self, name: str, wanted: list[str], batch: Batch, images: Tensor) -> dict[str, Tensor]:
+        if self.shelves is None:
+            return self._run(name, images, wanted)
+        return self.shelves.answer(name, wanted, batch, self._run)
 
-    def _competence(self, like: Tensor) -> Tensor | None:
-        return None if self.competence is None else self.competence.to(like)
+    def _run(self, name: str, images: Tensor, layers: list[str]) -> dict[str, Tensor]:
+        """The outputs of some layers, in the order in which they run; the model ends at the last of them."""
+        taps = self.taps[name]
+        taps.stop = None if LOGITS in layers else layers[-1]
+        answer: dict[str, Tensor] = {}
+        with contextlib.suppress(DeepEnough):
+            answer[LOGITS] = self.models[name](images)
+        answer |= taps.take()
+        return {layer: answer[layer] for layer in layers}
+
+    def _widened(self, name: str, logits: Tensor) -> Tensor:
+        known = self.known.get(name)
+        return logits if known is None else widened(logits, known.to(logits.device), self.classes)
 
     def close(self) -> None:
-        """Remove the hooks from the models."""
+        """Remove the hooks from the models, and drop what is unfinished in the bank."""
         for taps in self.taps.values():
             taps.close()
+        if self.shelves is not None:
+            self.shelves.close()
 
 
 def image_gradient(logits: Tensor, labels: Tensor, images: Tensor, *, create_graph: bool = False) -> Tensor:

@@ -89,12 +89,16 @@ def _beheaded(config: Mapping[str, Any], shape: Shape, classes: int) -> tuple[nn
     for maps in (True, False):
         model = build(config, shape, classes, seed=0)
         path, _ = head(model, shape, config)
-        pools = [name for name, m in model.named_modules() if isinstance(m, nn.AdaptiveAvgPool2d)]
-        flats = [name for name, m in model.named_modules() if isinstance(m, nn.Flatten)]
-        for name in [path, *((*pools[-1:], *flats[-1:]) if maps else ())]:
+        tail = [name for name, m in model.named_modules() if isinstance(m, nn.AdaptiveAvgPool2d | nn.Flatten)]
+        for name in [path, *(tail[-2:] if maps else ())]:
             model.set_submodule(name, nn.Identity())
-        with torch.no_grad():
-            feature = model.eval()(torch.zeros(2, *shape))
+        try:
+            with torch.no_grad():
+                feature = model.eval()(torch.zeros(2, *shape))
+        except RuntimeError:  # what was taken out was no tail
+            if not maps:
+                raise
+            continue
         if feature.dim() == 4 or not maps:
             break
     return model.train(), feature.shape[1], feature.dim() == 4

@@ -1,5 +1,6 @@
 """The spec: one YAML schema for a search, and for a config with nothing left to search."""
 
+from kdsearch.spec.bank import BankUse
 from kdsearch.spec.domains import Choice, Domain, Float, Int, Matching, Simplex, Subset, has_domain, plain
 from kdsearch.spec.json_schema import json_schema
 from kdsearch.spec.load import load_spec, located
@@ -10,6 +11,7 @@ from kdsearch.spec.varying import shape_of
 from kdsearch.spec.yaml import dump_yaml, parse_yaml, read_yaml
 
 __all__ = [
+    "BankUse",
     "Choice",
     "Compute",
     "Data",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from kdsearch.spec.bank import BankUse
 from kdsearch.spec.domains import Choice, plain
 from kdsearch.spec.fields import PartSection, Section
 from kdsearch.spec.optim import Optim
@@ -35,6 +36,9 @@ class Data(PartSection):
     source: str = ""
     classes: list[ClassName] | None = Field(
         None, min_length=2, description="Only images of these classes; by default of all"
+    )
+    views: PositiveInt | None = Field(
+        None, description="Epochs after which the order and the augmented views come again; by default never"
     )
     batch_size: PositiveInt = Field(128, description="Images in a step, over all workers")
     validation: Annotated[float, Field(gt=0, lt=1)] = Field(
@@ -133,6 +137,7 @@ class Spec(Section):
     constraints: list[str] = Field(default_factory=list)
     search: Search = Field(default_factory=Search)
     compute: Compute = Compute()
+    bank: BankUse = BankUse()
     tracking: Tracking = Tracking()
 
     def tree(self) -> dict[str, Any]:

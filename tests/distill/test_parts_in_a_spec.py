@@ -32,8 +32,8 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("store")
 
 
-def trained(distill: dict[str, Any], storage: Path) -> tuple[Session, Any, dict[str, float]]:
-    spec = load_spec({**CONTENT, "distill": distill, "compute": {"storage": str(storage)}})
+def trained(distill: dict[str, Any], storage: Path, **sections: Any) -> tuple[Session, Any, dict[str, float]]:
+    spec = load_spec({**CONTENT, "distill": distill, "compute": {"storage": str(storage)}, **sections})
     session = Session(storage, local_worker(spec))
     ensure_teachers(spec, session, lambda name, text: None)
     splits = session.resident.splits(spec)
@@ -86,7 +86,8 @@ def test_a_losss_own_parameters_are_trained_and_not_shipped(storage):
 
 def test_a_teacher_that_only_gives_hints_stops_at_its_deepest_hinted_layer(storage):
     pairs = {"teacher": "wide", "pairs": [["stage1", "stage1"]]}
-    session, config, _ = trained({"losses": {"ce": {}, "hint": {"match": pairs}}}, storage)
+    losses = {"ce": {}, "hint": {"match": pairs}}
+    session, config, _ = trained({"losses": losses}, storage, bank={"enabled": False})
     ran: list[str] = []
     teacher = session.resident.teacher(config, "wide")
     handles = [

@@ -1,0 +1,277 @@
+"""The teacher bank: what frozen teachers put out, computed once and read by every trial on the node.
+
+Every trial sees the same images in the same views and the same order, so a teacher's outputs for an epoch
+can be kept: one file for each output and view, its rows in the order in which batches ask for them. A file
+is written by one process, under a name of its own, and takes its place when it is whole; whoever finds it
+there maps it into memory, where all processes of the node share it. Its name says what it holds by content.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import math
+import os
+import shutil
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kdsearch.space import digest
+
+_log = logging.getLogger(__name__)
+
+#: What comes after the rows: a mark of a whole file, and the checksum of the rows.
+_MARK = b"kdsb"
+_TAIL = len(_MARK) + 4
+_CHUNK = 1 << 24
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a shelf holds, for a table."""
+
+    about: Mapping[str, Any]
+    views: int
+    bytes: int
+
+
+class Bank:
+    """A folder of shelves that together take at most `limit` bytes.
+
+    On a GPU, views are kept in its memory as long as there are no more than `device_limit` bytes of them.
+    """
+
+    def __init__(
+        self, folder: Path, limit: int, device: torch.device | None = None, device_limit: int = 0
+    ) -> None:
+        self.folder = folder
+        self.limit = limit
+        self._device, self._device_left = device, device_limit
+        self._open: dict[Path, Tensor] = {}
+        self._full = False
+        self.sweep()
+
+    def shelf(self, about: Mapping[str, Any], shape: tuple[int, ...], dtype: torch.dtype) -> Shelf:
+        """The shelf of one output of a teacher.
+
+        Args:
+            about: All that determines the output, as plain values; what is found under it is trusted.
+            shape: Of a view: rows, and the shape of the output for one image.
+            dtype: In which it is kept.
+        """
+        content = {**about, "shape": list(shape), "dtype": str(dtype).removeprefix("torch.")}
+        return Shelf(self, self.folder / digest(content), content, shape, dtype)
+
+    def view(self, path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
+        """The rows in a file, if it is there and whole; a damaged one is removed."""
+        if path not in self._open:
+            size = math.prod(shape) * dtype.itemsize
+            try:
+                with path.open("rb") as file:
+                    whole = _whole(file, size)
+            except OSError:
+                return None
+            if not whole:
+                _log.warning("%s in the teacher bank is damaged: its teacher is run again", path)
+                path.unlink(missing_ok=True)
+                return None
+            self._open[path] = self._placed(mapped(path, shape, dtype), size)
+        return self._open[path]
+
+    def _placed(self, rows: Tensor, size: int) -> Tensor:
+        if self._device is None or self._device.type == "cpu" or size > self._device_left:
+            return rows
+        self._device_left -= size
+        return rows.to(self._device)
+
+    def room_for(self, size: int) -> bool:
+        """Whether so many more bytes may be kept."""
+        return self.used() + size <= self.limit
+
+    def used(self) -> int:
+        """Bytes that all files take."""
+        return sum(_size(path) for path in self.folder.glob("*/view-*"))
+
+    def entries(self) -> list[Entry]:
+        """What is on the shelves."""
+        found = []
+        for about in sorted(self.folder.glob("*/about.json")):
+            files = [path for path in about.parent.glob("view-*") if path.suffix != ".part"]
+            size = sum(map(_size, files))
+            found.append(Entry(json.loads(about.read_text(encoding="utf-8")), len(files), size))
+        return found
+
+    def clear(self) -> int:
+        """Remove everything; returns how many bytes that were. Whoever reads a file at the time reads on."""
+        size = self.used()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return size
+
+    def sweep(self) -> None:
+        """Remove what writers left behind that died."""
+        for part in self.folder.glob("*/view-*.part"):
+            try:
+                file = os.open(part, os.O_RDWR)
+            except OSError:
+                continue
+            if _locked(file, part):
+                part.unlink(missing_ok=True)
+            os.close(file)
+
+    def give_up(self, error: Exception) -> None:
+        """Say once that nothing more can be kept."""
+        if not self._full:
+            _log.warning(
+                "the teacher bank in %s cannot be written (%s): teachers are run instead", self.folder, error
+            )
+        self._full = True
+
+
+class Shelf:
+    """One output of one teacher, view by view.
+
+    The rows of a view are those of a worker's epoch, in order, or, where images have one view, all images.
+    """
+
+    def __init__(
+        self, bank: Bank, folder: Path, about: Mapping[str, Any], shape: tuple[int, ...], dtype: torch.dtype
+    ) -> None:
+        self._bank, self._folder, self._about = bank, folder, about
+        self._shape, self._dtype = shape, dtype
+        self._size = math.prod(shape) * dtype.itemsize
+        self._writing: _Writing | None = None
+
+    def read(self, view: int, rows: slice | Tensor) -> Tensor | None:
+        """Some rows of a view, (count, …); None when they are not kept."""
+        kept = self._bank.view(self._folder / f"view-{view}", self._shape, self._dtype)
+        if kept is None:
+            return None
+        return kept[rows] if isinstance(rows, slice) else kept.index_select(0, rows.to(kept.device))
+
+    def has(self, view: int) -> bool:
+        """Whether a view can be read."""
+        return self.read(view, slice(0, 0)) is not None
+
+    def begin(self, view: int) -> bool:
+        """Start to write a view; False when somebody else does, or it can't be kept."""
+        self.close()
+        self._writing = self._started(view)
+        return self._writing is not None
+
+    def write(self, view: int, start: int, rows: Tensor) -> None:
+        """Add rows (count, …) from `start` on, one after the other. The last ones make the view readable."""
+        if start == 0 and (self._writing is None or self._writing.view != view):
+            self.begin(view)
+        writing, end = self._writing, start + len(rows)
+        if writing is None or writing.view != view or not start <= writing.done < end:
+            return
+        writing.rows[start:end] = rows.to(writing.rows.device)
+        writing.done = end
+        if end == self._shape[0]:
+            writing.publish(self._folder / f"view-{view}")
+            self._writing = None
+
+    def close(self) -> None:
+        """Drop what is unfinished."""
+        if self._writing is not None:
+            self._writing.abandon()
+            self._writing = None
+
+    def _started(self, view: int) -> _Writing | None:
+        """A file of its own for this view, unless somebody else writes it or there is no room."""
+        try:
+            if not self._bank.room_for(self._size + _TAIL):
+                return None
+            self._folder.mkdir(parents=True, exist_ok=True)
+            about = self._folder / "about.json"
+            if not about.exists():
+                part = about.with_suffix(f".{os.getpid()}")
+                part.write_text(json.dumps(self._about), encoding="utf-8")
+                part.replace(about)
+            path = self._folder / f"view-{view}.part"
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            if not _locked(file, path):
+                os.close(file)
+                return None
+            try:
+                # Reserved now: on a full disk, writing to mapped memory would kill the process.
+                os.posix_fallocate(file, 0, self._size + _TAIL)
+                return _Writing(view, path, file, mapped(path, self._shape, self._dtype, write=True))
+            except (OSError, RuntimeError):
+                path.unlink(missing_ok=True)
+                os.close(file)
+                raise
+        except (OSError, RuntimeError) as error:
+            self._bank.give_up(error)
+            return None
+
+
+@dataclass
+class _Writing:
+    """A view that is being written; its lock ends with the process."""
+
+    view: int
+    path: Path
+    file: int
+    rows: Tensor
+    done: int = 0
+
+    def publish(self, target: Path) -> None:
+        """Put the file in its place."""
+        size = self.rows.numel() * self.rows.element_size()
+        with os.fdopen(self.file, "r+b") as file:
+            checksum = _checksum(file, size)
+            file.seek(size)
+            file.write(_MARK + checksum.to_bytes(4, "little"))
+            file.truncate()
+            file.flush()
+            self.path.replace(target)
+
+    def abandon(self) -> None:
+        self.path.unlink(missing_ok=True)
+        os.close(self.file)
+
+
+def mapped(path: Path, shape: tuple[int, ...], dtype: torch.dtype, *, write: bool = False) -> Tensor:
+    """The rows of a file, in memory that all processes share."""
+    return torch.from_file(str(path), shared=write, size=math.prod(shape), dtype=dtype).view(shape)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _locked(file: int, path: Path) -> bool:
+    """Whether this process may write a file: nobody else does, and it has not just been published."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.fstat(file).st_ino == path.stat().st_ino
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _whole(file: Any, size: int) -> bool:
+    file.seek(0, os.SEEK_END)
+    if file.tell() != size + _TAIL:
+        return False
+    checksum = _checksum(file, size)
+    file.seek(size)
+    return bool(file.read() == _MARK + checksum.to_bytes(4, "little"))
+
+
+def _checksum(file: Any, size: int) -> int:
+    file.seek(0)
+    checksum, left = 0, size
+    while left and (chunk := file.read(min(left, _CHUNK))):
+        checksum, left = zlib.crc32(chunk, checksum), left - len(chunk)
+    return checksum

@@ -1,0 +1,130 @@
+"""What the bank keeps of the teachers of one config, and in which form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kdsearch.data import Batch, Batches
+from kdsearch.distill.bank import Bank
+from kdsearch.spec import BankUse
+
+#: What a teacher puts out at its end stands among its layers under this name.
+LOGITS = ""
+
+#: A teacher's layers for some images.
+Run = Callable[[str, Tensor, list[str]], dict[str, Tensor]]
+
+
+class Shelves:
+    """The shelves of every output of every teacher.
+
+    What a teacher puts out takes the form in which it is kept even where it is not read from there, so that a
+    config gives the same figures whether the bank was full or empty.
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        use: BankUse,
+        outputs: Mapping[tuple[str, str], tuple[int, ...]],
+        about: Mapping[str, Mapping[str, Any]],
+        batches: Batches,
+    ) -> None:
+        """
+        Args:
+            bank: Where outputs are kept.
+            use: In which form.
+            outputs: The shape for one image of each, by teacher and layer.
+            about: All that determines a teacher's outputs, by its name, as plain values.
+            batches: Of the images that it sees.
+        """
+        self._batches = batches
+        self._dtype = torch.float16 if use.dtype == "fp16" else torch.float32
+        self._topk = use.topk
+        self._classes = {teacher: shape[0] for (teacher, layer), shape in outputs.items() if layer == LOGITS}
+        rows = batches.rows if batches.augmented else batches.images
+        self._shelves = {
+            (teacher, layer): bank.shelf(
+                {**about[teacher], "layer": layer, "topk": self._cut(teacher, layer)},
+                (rows, *self._kept_shape(teacher, layer, shape)),
+                self._dtype,
+            )
+            for (teacher, layer), shape in outputs.items()
+        }
+
+    def answer(self, teacher: str, layers: list[str], batch: Batch, run: Run) -> dict[str, Tensor]:
+        """Some layers of a teacher for a batch, float32: read where they are kept, else run."""
+        if batch.start is None:
+            self._fill(teacher, layers, batch, run)
+        rows = batch.indices if batch.start is None else slice(batch.start, batch.start + len(batch.labels))
+        found: dict[str, Tensor] = {}
+        for layer in layers:
+            kept = self._shelves[teacher, layer].read(batch.view, rows)
+            if kept is not None:
+                found[layer] = self._decoded(teacher, layer, kept.to(batch.images.device))
+        missing = [layer for layer in layers if layer not in found]
+        if missing:
+            for layer, output in run(teacher, batch.images, missing).items():
+                kept = self._encoded(teacher, layer, output)
+                if batch.start is not None:
+                    self._shelves[teacher, layer].write(batch.view, batch.start, kept)
+                found[layer] = self._decoded(teacher, layer, kept)
+        return found
+
+    def _fill(self, teacher: str, layers: list[str], batch: Batch, run: Run) -> None:
+        """Run a teacher on all images that have one view, once, for what is not kept of it yet."""
+        shelves = {layer: self._shelves[teacher, layer] for layer in layers}
+        lacking = [layer for layer, shelf in shelves.items() if not shelf.has(0) and shelf.begin(0)]
+        if not lacking:
+            return
+        for part in self._batches.every():
+            first = int(part.indices[0])
+            for layer, output in run(teacher, part.images, lacking).items():
+                shelves[layer].write(0, first, self._encoded(teacher, layer, output))
+
+    def close(self) -> None:
+        """Drop what is unfinished."""
+        for shelf in self._shelves.values():
+            shelf.close()
+
+    def _cut(self, teacher: str, layer: str) -> int | None:
+        """How many logits are kept; None for all."""
+        cut = layer == LOGITS and self._topk is not None and 2 * self._topk + 1 < self._classes[teacher]
+        return self._topk if cut else None
+
+    def _kept_shape(self, teacher: str, layer: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        cut = self._cut(teacher, layer)
+        return shape if cut is None else (2 * cut + 1,)
+
+    def _encoded(self, teacher: str, layer: str, output: Tensor) -> Tensor:
+        cut = self._cut(teacher, layer)
+        return output.to(self._dtype) if cut is None else cut_logits(output, cut, self._dtype)
+
+    def _decoded(self, teacher: str, layer: str, kept: Tensor) -> Tensor:
+        cut = self._cut(teacher, layer)
+        return kept.float() if cut is None else whole_logits(kept, cut, self._classes[teacher])
+
+
+def cut_logits(logits: Tensor, k: int, dtype: torch.dtype) -> Tensor:
+    """The k largest logits of each image (B, C), their classes, and the rest's mass, as (B, 2k + 1).
+
+    The mass is the logarithm of the sum of the rest's exponentials. Classes are whole numbers in the bits of
+    `dtype`.
+    """
+    values, classes = logits.float().topk(k, 1)
+    rest = logits.float().scatter(1, classes, -math.inf).logsumexp(1, keepdim=True)
+    bits = torch.int16 if dtype == torch.float16 else torch.int32
+    return torch.cat([values.to(dtype), classes.to(bits).view(dtype), rest.to(dtype)], 1)
+
+
+def whole_logits(kept: Tensor, k: int, classes: int) -> Tensor:
+    """Logits (B, classes) with the same k largest, and the rest's mass spread evenly over the others."""
+    bits = torch.int16 if kept.dtype == torch.float16 else torch.int32
+    chosen = kept[:, k : 2 * k].contiguous().view(bits).long()
+    each = kept[:, 2 * k :].float() - math.log(classes - k)
+    return each.repeat(1, classes).scatter(1, chosen, kept[:, :k].float())

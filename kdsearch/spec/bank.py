@@ -1,0 +1,22 @@
+"""The section of a spec on the teacher bank."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from kdsearch.spec.fields import Section
+from kdsearch.types import NonNegativeInt, PositiveInt
+
+
+class BankUse(Section):
+    """How teachers' outputs are kept for other trials."""
+
+    enabled: bool = Field(True, description="Keep them, and read what is kept")
+    dtype: Literal["fp16", "fp32"] = Field("fp16", description="In which they are kept, and used")
+    topk: PositiveInt | None = Field(
+        None, description="Logits to keep of each image, with the mass of the rest; by default all"
+    )
+    bytes: NonNegativeInt = Field(20 * 10**9, description="Most that may lie in the storage folder")
+    device_bytes: NonNegativeInt = Field(2 * 10**9, description="Most that may lie in the memory of a GPU")
