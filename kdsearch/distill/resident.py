@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from kdsearch import data, models
 from kdsearch.data import Dataset, Images
+from kdsearch.distill.evaluate import predict
 from kdsearch.distill.teachers import TeacherStore, teacher_key
 from kdsearch.errors import KdsearchError
 from kdsearch.space import digest
 from kdsearch.spec import Data, Spec
 from kdsearch.types import Shape
+
+#: The splits that a student is scored on: each trial on the first, members of the front on both.
+SplitName = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class Splits:
     def shape(self) -> Shape:
         """Channels, height, width."""
         return self.train.shape
+
+    def scored(self, split: SplitName) -> Images:
+        """The images of a split, which must be there."""
+        images = self.validation if split == "validation" else self.test
+        assert images is not None
+        return images
 
     def described(self) -> dict[str, Any]:
         """What a user of a student must know of its input and output."""
@@ -67,6 +77,7 @@ class Resident:
         self.device = device
         self._splits: dict[str, Splits] = {}
         self._teachers: dict[str, nn.Module] = {}
+        self._said: dict[tuple[str, str], Tensor] = {}
 
     def splits(self, spec: Spec) -> Splits:
         """The split data of a config."""
@@ -94,6 +105,19 @@ class Resident:
             models.load_weights(model, self.store.path(record))
             self._teachers[key] = model.to(self.device).eval().requires_grad_(False)
         return self._teachers[key]
+
+    def teacher_logits(self, spec: Spec, name: str, split: SplitName) -> Tensor:
+        """What a trained teacher says of a split, (N, classes) float32 on the CPU, computed once.
+
+        Raises:
+            KdsearchError: When it has not been trained yet.
+        """
+        key = (teacher_key(spec, name), split)
+        if key not in self._said:
+            splits = self.splits(spec)
+            teacher, images = self.teacher(spec, name), splits.scored(split)
+            self._said[key], _ = predict(teacher, images, splits.mean, splits.std, device=self.device)
+        return self._said[key]
 
 
 def _plain(spec: Spec, name: str) -> Mapping[str, Any]:
