@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from kdsearch import data, models
 from kdsearch.data import Dataset, Images
 from kdsearch.distill.evaluate import predict
+from kdsearch.distill.specialists import widened
 from kdsearch.distill.teachers import TeacherStore, teacher_key
 from kdsearch.errors import KdsearchError
 from kdsearch.space import digest
@@ -109,6 +110,8 @@ class Resident:
     def teacher_logits(self, spec: Spec, name: str, split: SplitName) -> Tensor:
         """What a trained teacher says of a split, (N, classes) float32 on the CPU, computed once.
 
+        NaN for images of classes that it does not know: a specialist has nothing to say of them.
+
         Raises:
             KdsearchError: When it has not been trained yet.
         """
@@ -116,7 +119,12 @@ class Resident:
         if key not in self._said:
             splits = self.splits(spec)
             teacher, images = self.teacher(spec, name), splits.scored(split)
-            self._said[key], _ = predict(teacher, images, splits.mean, splits.std, device=self.device)
+            logits, labels = predict(teacher, images, splits.mean, splits.std, device=self.device)
+            if names := spec.teachers[name].classes:
+                known = torch.tensor([splits.classes.index(c) for c in names])
+                logits = widened(logits, known, len(splits.classes))
+                logits[~torch.isin(labels, known)] = torch.nan
+            self._said[key] = logits
         return self._said[key]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from kdsearch.measure._fidelity import reference
+from kdsearch.measure._fidelity import against
 from kdsearch.registry import register
 
 
@@ -25,14 +24,12 @@ def agreement(
 
     Args:
         logits: The student's, [N, classes].
-        teacher_logits: [N, classes] on the same images, by teacher.
+        teacher_logits: [N, classes] on the same images, by teacher; NaN where a specialist is silent.
         members: The teachers that the student learned from.
         teacher: The one to compare with; by default all members, their probabilities averaged. Without a
             member the figure is NaN.
 
     Stanton et al., Does Knowledge Distillation Really Work?, 2021.
     """
-    taught = reference(teacher_logits, members, teacher)
-    if taught is None:
-        return math.nan
-    return float((logits.argmax(dim=1) == taught.argmax(dim=1)).double().mean())
+    learned, taught = against(logits, teacher_logits, members, teacher)
+    return float((learned.argmax(dim=1) == taught.argmax(dim=1)).double().mean())

@@ -148,6 +148,23 @@ def test_a_teacher_is_asked_about_a_split_once(done):
     assert sum(asked) == len(done.splits.validation) + len(done.splits.test)
 
 
+def test_a_specialist_is_compared_with_on_the_images_that_it_knows(done, tmp_path):
+    teachers = {**CONTENT["teachers"], "few": {"model": "mlp", "epochs": 1, "classes": ["3", "5", "8"]}}
+    measure = {"like_few": {"name": "agreement", "teacher": "few"}}
+    spec = load_spec({**CONTENT, "teachers": teachers, "measure": measure})
+    ensure_teachers(spec, done.session, lambda name, text: None)
+    config = load_spec(canonical(spec.tree()))
+    metrics = done.session.trial(config, tmp_path / "trial", lambda metrics: True)
+    validation = done.session.resident.splits(config).validation
+    known = torch.isin(validation.labels, torch.tensor([3, 5, 8]))
+    said = done.session.resident.teacher_logits(config, "few", "validation")
+    assert torch.equal(~said.isnan().any(1), known)
+    assert set(said[known].argmax(1).tolist()) <= {3, 5, 8}
+    named = done.said(CONTENT["student"], tmp_path / "trial" / "student.safetensors", validation).argmax(1)
+    expected = np.mean(named[known.numpy()] == said[known].argmax(1).numpy())
+    assert metrics["like_few"] == pytest.approx(expected)
+
+
 def test_a_student_from_labels_alone_has_no_fidelity_to_an_ensemble(done, tmp_path):
     spec = load_spec({**CONTENT, "distill": {"losses": {"ce": {}}}})
     config = load_spec(canonical(spec.tree()))

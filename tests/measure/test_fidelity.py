@@ -58,3 +58,17 @@ def test_a_student_without_teachers_has_no_fidelity(said):
     asked = [figure("agreement"), figure("teacher_kl")]
     found = measure_predictions(student, torch.zeros(301).long(), asked, teacher_logits=teachers)
     assert all(map(math.isnan, found.values())) and set(found) == {"agreement", "teacher_kl"}
+
+
+def test_a_specialist_counts_on_the_images_that_it_knows(said):
+    student, teachers = said
+    knows = np.arange(301) % 3 > 0
+    logits, given = tensors(said)
+    given["b"][~knows] = math.nan
+    p, q = softmax(teachers["b"][knows], 1), softmax(student[knows], 1)
+    assert teacher_kl(logits, given, (), teacher="b") == pytest.approx(rel_entr(p, q).sum(1).mean())
+    both = softmax(teachers["a"], 1)
+    both[knows] = (both[knows] + p) / 2
+    expected = rel_entr(both, softmax(student, 1)).sum(1).mean()
+    assert teacher_kl(logits, given, ("a", "b")) == pytest.approx(expected)
+    assert agreement(logits, given, ("a", "b")) == np.mean(both.argmax(1) == student.argmax(1))
