@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from kdsearch.constraints import Constraint, parse_constraints
 from kdsearch.errors import InputError, Problem, nearest
 from kdsearch.registry import find, metric, parts
+from kdsearch.spec.domains import has_domain
 from kdsearch.spec.fields import PartSection
 from kdsearch.spec.problems import problems
 
@@ -103,7 +104,8 @@ def _check_teachers(
 ) -> Iterator[Problem]:
     if "teacher_logits" not in find("objective", name).needs:
         return
-    if not spec.teachers:
+    if not spec.teachers and has_domain(spec.tree()):
+        # In a config there may be none: a search trains students from labels alone to compare with.
         yield Problem(place, f"'{name}' compares with teachers, and the spec names none")
     elif isinstance(teacher, str) and teacher not in spec.teachers:
         unknown = f"unknown teacher '{teacher}'{nearest(teacher, spec.teachers)}"

@@ -19,6 +19,8 @@ BASE: dict[str, Any] = {
     },
     "student": {"name": "mlp", "hidden": [4]},
 }
+#: A search without teachers.
+SEARCH = {"teachers": {}, "student": {"name": "mlp", "hidden": {"choice": [[4], [8]]}}}
 
 
 def test_a_figure_is_named_by_its_key_and_reaches_objectives_and_constraints():
@@ -105,8 +107,8 @@ def test_a_figure_that_does_not_hold_is_refused(measure, message):
             "tial: unknown objective 'tial'; did you mean 'tail'",
         ),
         ({"constraints": ["tial <= 1"]}, "unknown objective 'tial'; did you mean 'tail'"),
-        ({"objectives": {"agreement": "maximize"}, "teachers": {}}, "and the spec names none"),
-        ({"constraints": ["teacher_kl <= 1"], "teachers": {}}, "'teacher_kl' compares with teachers"),
+        (SEARCH | {"objectives": {"agreement": "maximize"}}, "and the spec names none"),
+        (SEARCH | {"constraints": ["teacher_kl <= 1"]}, "'teacher_kl' compares with teachers"),
     ],
 )
 def test_what_is_named_must_be_there(changes, message):
@@ -114,3 +116,8 @@ def test_what_is_named_must_be_there(changes, message):
     with pytest.raises(SpecError) as error:
         load_spec({**BASE, "measure": measure, **changes})
     assert message in str(error.value)
+
+
+def test_a_config_may_do_without_teachers_as_the_baselines_of_a_search_do():
+    spec = load_spec({**BASE, "objectives": {"agreement": "maximize"}, "constraints": ["teacher_kl <= 1"]})
+    assert load_spec({**canonical(spec.tree()), "teachers": {}}).teachers == {}

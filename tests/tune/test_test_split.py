@@ -38,6 +38,7 @@ def searched(folder: Path, data: Path) -> kdsearch.Search:
     source = {"source": "parquet", "train": str(data / "train.parquet"), "test": str(data / "test.parquet")}
     changes: dict[str, Any] = {
         "data": {**source, "batch_size": 64, "validation": 0.25},
+        "student": {"name": "mlp", "hidden": {"choice": [[8], [12], [16], [24]]}},
         "objectives": {"accuracy": "maximize", "agreement": "maximize", "size_mb": "minimize"},
         "constraints": ["nll <= 5"],
     }
@@ -61,6 +62,7 @@ def test_a_corrupted_test_split_changes_no_trial_and_no_front(local_ray, tmp_pat
     write(tmp_path / "test.parquet", noise, random.permutation(labels[1200:]))
     corrupted = searched(tmp_path / "corrupted", tmp_path)
 
+    assert set(clean.trials["state"]) == {"complete"}
     kept = [name for name in clean.trials.columns if not name.startswith(LATE)]
     assert {"uid", "config", "accuracy", "agreement", "nll", "front", "baseline", "gain"} <= set(kept)
     pd.testing.assert_frame_equal(_same(clean.trials[kept]), _same(corrupted.trials[kept]))
