@@ -37,15 +37,15 @@ def main() -> None:
     with _training():
         rows.append(("beside training", _repeated()))
     print(f"{REPEATS} processes each, on {rows[0][1][0]['conditions']['device']}, {os.cpu_count()} CPUs")
-    print("| student | | p50 ms | p90 ms | p99 ms |")
-    print("|---|---|---|---|---|")
+    print("| student | | p50 ms | spread | p90 ms | spread | p99 ms | spread |")
+    print("|---|---|---|---|---|---|---|---|")
     for index, (student, _) in enumerate(STUDENTS):
         for when, repeats in rows:
             cells = []
             for name in ("p50_ms", "p90_ms", "p99_ms"):
                 values = [repeat["latencies"][index][name] for repeat in repeats]
                 middle = median(values)
-                cells.append(f"{middle:.3g} ({min(values):.3g} … {max(values):.3g})")
+                cells += [f"{middle:.3g}", f"±{(max(values) - min(values)) / 2 / middle:.0%}"]
             options = ", ".join(f"{key} {value}" for key, value in student.items() if key != "name")
             print(f"| {student['name']}, {options} | {when} | " + " | ".join(cells) + " |")
 
