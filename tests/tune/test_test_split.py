@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from mlflow import MlflowClient
 from small import small_spec
 
 import kdsearch
@@ -67,6 +68,12 @@ def test_a_corrupted_test_split_changes_no_trial_and_no_front(local_ray, tmp_pat
     assert {"uid", "config", "accuracy", "agreement", "nll", "front", "baseline", "gain"} <= set(kept)
     pd.testing.assert_frame_equal(_same(clean.trials[kept]), _same(corrupted.trials[kept]))
     assert clean.front["test_accuracy"].min() > 0.5 > 0.25 > corrupted.front["test_accuracy"].max()
+
+    client = MlflowClient(clean.uri)
+    for run_id in clean.front["run_id"]:
+        assert {"kdsearch.device", "kdsearch.libraries"} <= set(client.get_run(run_id).data.tags)
+        assert "classes.csv" in [file.path for file in client.list_artifacts(run_id)]
+    assert (clean.front["estimated"] == 0).all()
 
 
 def _same(trials: pd.DataFrame) -> pd.DataFrame:
