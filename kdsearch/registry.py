@@ -58,7 +58,10 @@ KINDS: Mapping[str, Kind] = {
     ),
     "optimizer": _kind("kdsearch.distill.optimizers", "params"),
     "schedule": _kind("kdsearch.distill.schedules", "progress"),
-    "objective": _kind("kdsearch.measure", "model shape logits labels"),
+    "objective": _kind(
+        "kdsearch.measure",
+        "model shape architecture logits labels classes teacher_logits members predict images",
+    ),
     "sampler": _kind("kdsearch.tune.samplers", "seed"),
 }
 

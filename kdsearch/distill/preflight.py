@@ -12,6 +12,7 @@ from kdsearch.distill.layers import Layer
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.resident import load_dataset
 from kdsearch.errors import InputError, Problem, nearest
+from kdsearch.measure import figures_of, rehearse
 from kdsearch.space import all_losses, corners, reusing
 from kdsearch.spec import Spec, located
 from kdsearch.types import Shape
@@ -42,7 +43,7 @@ def preflight(spec: Spec, file: str | None = None) -> Facts:
     facts = Facts(dataset.shape, dataset.classes)
     if problems := [*_teachers(spec, facts), *_students(spec, facts)]:
         raise located(problems, file)
-    if problems := list(_matches(spec, facts)):
+    if problems := [*_matches(spec, facts), *_figures(spec, facts)]:
         raise located(problems, file)
     return facts
 
@@ -104,6 +105,14 @@ def _matches(spec: Spec, facts: Facts) -> Iterator[Problem]:
 
 def _keys(place: str) -> tuple[str | int, ...]:
     return tuple(int(key) if key.isdigit() else key for key in place.split("."))
+
+
+def _figures(spec: Spec, facts: Facts) -> Iterator[Problem]:
+    # What needs no data was checked with the spec; of the rest few parts have anything to refuse.
+    students = list(corners(spec.tree()["student"]))
+    for name, message in rehearse(figures_of(spec), facts.shape, facts.classes, students, spec.teachers):
+        section = "measure" if name in spec.measure else "objectives"
+        yield Problem((section, name), message)
 
 
 def _options(model: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,16 @@ from torch import Tensor, nn
 from kdsearch import data, models
 from kdsearch.data import Dataset, Images
 from kdsearch.distill.bank import Bank
+from kdsearch.distill.evaluate import predict
+from kdsearch.distill.specialists import widened
 from kdsearch.distill.teachers import TeacherStore, teacher_key
 from kdsearch.errors import KdsearchError
 from kdsearch.space import digest
 from kdsearch.spec import Data, Spec
 from kdsearch.types import Shape
+
+#: The splits that a student is scored on: each trial on the first, members of the front on both.
+SplitName = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,12 @@ class Splits:
     def shape(self) -> Shape:
         """Channels, height, width."""
         return self.train.shape
+
+    def scored(self, split: SplitName) -> Images:
+        """The images of a split, which must be there."""
+        images = self.validation if split == "validation" else self.test
+        assert images is not None
+        return images
 
     def described(self) -> dict[str, Any]:
         """What a user of a student must know of its input and output."""
@@ -78,6 +89,7 @@ class Resident:
         self._teachers: dict[str, nn.Module] = {}
         self._digests: dict[str, str] = {}
         self._bank: Bank | None = None
+        self._said: dict[tuple[str, str], Tensor] = {}
 
     def splits(self, spec: Spec) -> Splits:
         """The split data of a config."""
@@ -121,6 +133,26 @@ class Resident:
             folder = self.store.folder.parent / "bank"
             self._bank = Bank(folder, spec.bank.bytes, self.device, spec.bank.device_bytes)
         return self._bank
+
+    def teacher_logits(self, spec: Spec, name: str, split: SplitName) -> Tensor:
+        """What a trained teacher says of a split, (N, classes) float32 on the CPU, computed once.
+
+        NaN for images of classes that it does not know: a specialist has nothing to say of them.
+
+        Raises:
+            KdsearchError: When it has not been trained yet.
+        """
+        key = (teacher_key(spec, name), split)
+        if key not in self._said:
+            splits = self.splits(spec)
+            teacher, images = self.teacher(spec, name), splits.scored(split)
+            logits, labels = predict(teacher, images, splits.mean, splits.std, device=self.device)
+            if names := spec.teachers[name].classes:
+                known = torch.tensor([splits.classes.index(c) for c in names])
+                logits = widened(logits, known, len(splits.classes))
+                logits[~torch.isin(labels, known)] = torch.nan
+            self._said[key] = logits
+        return self._said[key]
 
 
 def _plain(spec: Spec, name: str) -> Mapping[str, Any]:

@@ -11,24 +11,20 @@ import torch
 from torch import nn
 
 from kdsearch import models
-from kdsearch.constraints import parse_constraints
 from kdsearch.data import Augment, Batches
-from kdsearch.distill.evaluate import predict
 from kdsearch.distill.layers import Layer, all_layers, hintable_layers
 from kdsearch.distill.loop import Report, distill
 from kdsearch.distill.objective import Combination, Objective
 from kdsearch.distill.resident import Resident, Splits
+from kdsearch.distill.score import score, score_trained
 from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.distill.shown import Teachers
 from kdsearch.distill.stages import phases
 from kdsearch.distill.terms import Sides, Term, make_terms
-from kdsearch.measure import Timings, measure_architecture, measure_predictions
+from kdsearch.measure import Timings, figures_of, measure_architecture
 from kdsearch.models.reused import reused
-from kdsearch.registry import find, metric, parts
+from kdsearch.registry import find
 from kdsearch.spec import Loss, Spec
-
-#: Measured for every student, whatever the objectives are.
-ALWAYS = ("accuracy", "parameters", "macs", "size_mb")
 
 
 @dataclass(frozen=True)
@@ -70,9 +66,14 @@ def run(
     tree = config.tree()
     seed = config.search.seed + (weights_seed << 32)
     student = models.build(tree["student"], shape, classes, seed=seed)
-    names = measured_names(config)
+    figures = figures_of(config)
     student = student.to(worker.device)
-    result = timings.of(student, tree["student"], shape, classes, names) if timings is not None else {}
+    # Before it is trained, so that a student that cannot be measured costs no epoch.
+    result = measure_architecture(
+        student, shape, figures, architecture=tree["student"], known=("architecture",)
+    )
+    if timings is not None:
+        result |= timings.of(student, tree["student"], shape, classes, figures)
     if worker.device.type == "cuda":
         student = student.to(memory_format=torch.channels_last)
     torch.manual_seed(seed)
@@ -88,7 +89,7 @@ def run(
                 loop,
                 phase.optim,
                 epochs=phase.epochs,
-                evaluate=partial(_score, student, splits, worker.device, names),
+                evaluate=partial(score, student, config, resident, figures),
                 report=report,
                 data_parallel=worker.world_size > 1,
             )
@@ -97,19 +98,11 @@ def run(
             objective.close()
         if metrics["epoch"] < phase.epochs.stop:
             break
-    result |= measure_architecture(student, shape, names, known=("architecture",))
+    result |= score_trained(student, config, resident, figures)
     final = {
         key: metrics[key] for key in metrics if key not in ("lr", "seconds") and not key.startswith("loss/")
     }
     return student, final | result | {"seconds": time.perf_counter() - started}
-
-
-def measured_names(config: Spec) -> list[str]:
-    """What is measured of every student: what a spec names, and what is free."""
-    known = {*parts("objective"), *map(metric, config.objectives)}
-    bounded = [c.name for text in config.constraints for c in parse_constraints(text, known)]
-    own = {metric(name): name for name in config.objectives}
-    return [*dict.fromkeys([*ALWAYS, *config.objectives, *(own.get(name, name) for name in bounded)])]
 
 
 def batches(config: Spec, splits: Splits, worker: Worker) -> Batches:
@@ -227,8 +220,3 @@ def _hinted(name: str, terms: list[Term], sides: Sides) -> tuple[str, ...]:
     """The layers of a teacher that some term looks at, in the order in which they run."""
     wanted = {path for term in terms for teacher, path in term.teacher_layers if teacher == name}
     return tuple(layer.path for layer in sides.teachers[name][1] if layer.path in wanted) if wanted else ()
-
-
-def _score(student: nn.Module, splits: Splits, device: torch.device, names: list[str]) -> dict[str, float]:
-    logits, labels = predict(student, splits.validation, splits.mean, splits.std, device=device)
-    return measure_predictions(logits, labels, names)

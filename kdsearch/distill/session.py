@@ -11,16 +11,25 @@ import torch
 from torch import nn
 
 from kdsearch import models
-from kdsearch.distill.evaluate import predict
 from kdsearch.distill.loop import Report
 from kdsearch.distill.resident import Resident
-from kdsearch.distill.run import Worker, measured_names, run
+from kdsearch.distill.run import Worker, run
+from kdsearch.distill.score import free_figures, score, score_trained, write_classes
 from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
-from kdsearch.measure import Timings, device_name, measure_architecture, measure_predictions, time_forward
+from kdsearch.measure import (
+    ALWAYS,
+    Timings,
+    conditions,
+    figure,
+    figures_of,
+    measure_alone,
+    measure_architecture,
+)
 from kdsearch.spec import Spec
 
-#: Files in a trial's folder: the student's weights, and what its images and classes are.
-WEIGHTS, INPUT = "student.safetensors", "input.json"
+#: Files in a trial's folder: the student's weights, what its images and classes are, and, of a member of the
+#: front, how accurate it is on each class.
+WEIGHTS, INPUT, CLASSES = "student.safetensors", "input.json", "classes.csv"
 
 
 class Session:
@@ -76,16 +85,21 @@ class Session:
         return record
 
     def finish(self, config: Spec, weights: Path) -> dict[str, Any]:
-        """Figures that are taken once, at the end: the test split's, and latency with nothing beside it."""
+        """Figures that are taken once, at the end: all that the test split tells, and timings with nothing
+        beside them.
+
+        The accuracy of each class goes to `classes.csv` beside the weights.
+        """
         student = self._student(config, weights)
-        splits, device = self.resident.splits(config), self.worker.device
-        latency = time_forward(student, splits.shape)
-        final: dict[str, Any] = {"latency_ms": latency.median_ms, "latency_iqr_ms": latency.iqr_ms}
+        splits, figures = self.resident.splits(config), figures_of(config)
+        final: dict[str, Any] = {**measure_alone(student, splits.shape, figures)}
         if splits.test is not None:
-            logits, labels = predict(student, splits.test, splits.mean, splits.std, device=device)
-            scores = measure_predictions(logits, labels, measured_names(config))
+            asked = {figure.name: figure for figure in [*free_figures(config), *figures]}.values()
+            scores = score(student, config, self.resident, asked, "test")
+            scores |= score_trained(student, config, self.resident, asked, "test")
             final |= {f"test_{name}": value for name, value in scores.items()}
-        return final | {"device": device_name(device)}
+        write_classes(student, config, self.resident, weights.parent / CLASSES)
+        return final | conditions(self.worker.device)
 
     def _student(self, config: Spec, weights: Path) -> nn.Module:
         splits = self.resident.splits(config)
@@ -94,14 +108,11 @@ class Session:
         return model.to(self.worker.device).eval()
 
     def _score(self, model: nn.Module, config: Spec) -> dict[str, float]:
-        splits, device = self.resident.splits(config), self.worker.device
-        names = ["accuracy", "parameters", "macs", "size_mb"]
-        scores = measure_architecture(model, splits.shape, names)
-        logits, labels = predict(model, splits.validation, splits.mean, splits.std, device=device)
-        scores |= measure_predictions(logits, labels, names)
+        splits, figures = self.resident.splits(config), [figure(name) for name in ALWAYS]
+        scores = measure_architecture(model, splits.shape, figures)
+        scores |= score(model, config, self.resident, figures)
         if splits.test is not None:
-            logits, labels = predict(model, splits.test, splits.mean, splits.std, device=device)
-            scores["test_accuracy"] = measure_predictions(logits, labels, names)["accuracy"]
+            scores["test_accuracy"] = score(model, config, self.resident, figures, "test")["accuracy"]
         return scores
 
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from kdsearch.measure._measure import (
-    Known,
-    known,
-    measure_architecture,
-    measure_predictions,
-    objectives,
-)
-from kdsearch.measure.device import device_name
-from kdsearch.measure.timing import Latency, time_forward
+from kdsearch.measure._measure import measure_architecture, measure_predictions, measure_trained
+from kdsearch.measure.alone import measure_alone
+from kdsearch.measure.device import conditions, device_name
+from kdsearch.measure.figure import ALWAYS, Figure, Known, figure, figures_of, known, objectives
+from kdsearch.measure.per_class import class_accuracies
+from kdsearch.measure.rehearse import rehearse
+from kdsearch.measure.timing import Latency, time_forward, time_stream
 from kdsearch.measure.timings import Timings
 
 __all__ = [
+    "ALWAYS",
+    "Figure",
     "Known",
     "Latency",
     "Timings",
+    "class_accuracies",
+    "conditions",
     "device_name",
+    "figure",
+    "figures_of",
     "known",
+    "measure_alone",
     "measure_architecture",
     "measure_predictions",
+    "measure_trained",
     "objectives",
+    "rehearse",
     "time_forward",
+    "time_stream",
 ]

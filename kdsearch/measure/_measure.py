@@ -1,82 +1,94 @@
-"""Taking the objectives that a spec names, each with what its signature asks for."""
+"""Taking figures, each with what its signature asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
-from kdsearch.errors import InputError, KdsearchError
-from kdsearch.registry import Part, find, metric, parts
+from kdsearch.errors import KdsearchError
+from kdsearch.measure.figure import Figure, Known
 from kdsearch.types import Shape
-
-Known = Literal["architecture", "timed", "predictions"]
-"""What an objective follows from: the architecture alone, a clock beside it, or predictions on a split."""
-
-_ARCHITECTURE = {"model", "shape"}
-_PREDICTIONS = {"logits", "labels"}
-
-
-def objectives() -> dict[str, Part]:
-    """Every objective of kdsearch's own, by name."""
-    return parts("objective")
-
-
-def known(part: Part) -> Known:
-    """What `part` follows from: as it declares, else as its arguments tell.
-
-    Raises InputError when it asks for neither `model` and `shape` nor `logits` and `labels`.
-    """
-    needs = set(part.needs)
-    if not needs or not (needs <= _ARCHITECTURE or needs <= _PREDICTIONS):
-        raise InputError(f"objective '{part.name}' must take 'model' and 'shape', or 'logits' and 'labels'")
-    guess = "architecture" if needs <= _ARCHITECTURE else "predictions"
-    return cast(Known, part.facts.get("known", guess))
 
 
 def measure_architecture(
     model: nn.Module,
     shape: Shape,
-    names: Iterable[str],
+    figures: Iterable[Figure],
     *,
+    architecture: Mapping[str, Any] | None = None,
     known: Sequence[Known] = ("architecture", "timed"),
 ) -> dict[str, float]:
-    """Those of the objectives `names` that need no training, by metric.
+    """Those of the figures that need no training, by metric.
 
     Args:
         model: Maps images[N, C, H, W] to logits[N, classes]; on the meta device only without `timed`.
         shape: Of one image: channels, height, width.
-        names: Of objectives, registered or `package.module:name`; those of other kinds are passed over.
+        figures: Those of other kinds are passed over.
+        architecture: The name of the model and its options, for figures that are looked up by it.
         known: The kinds to take.
 
     Raises:
-        InputError: An objective is unknown or has other arguments.
-        KdsearchError: An objective returned something that is not a number.
+        KdsearchError: An objective returned something that is not a number, or cannot be taken here.
     """
-    return _measure(names, known, {"model": model, "shape": shape})
+    return _measure(figures, known, {"model": model, "shape": shape, "architecture": architecture})
 
 
-def measure_predictions(logits: Tensor, labels: Tensor, names: Iterable[str]) -> dict[str, float]:
-    """Those of the objectives `names` that follow from predictions on a split, by metric.
+def measure_predictions(
+    logits: Tensor,
+    labels: Tensor,
+    figures: Iterable[Figure],
+    *,
+    classes: Sequence[str] = (),
+    teacher_logits: Mapping[str, Tensor] | None = None,
+    members: Sequence[str] = (),
+) -> dict[str, float]:
+    """Those of the figures that follow from predictions on a split, by metric.
 
     Args:
         logits: [N, classes], of the whole split.
         labels: [N], class indices.
-        names: As for `measure_architecture`, with the same errors.
+        figures: As for `measure_architecture`, with the same errors.
+        classes: Their names.
+        teacher_logits: [N, classes] on the same images, by teacher.
+        members: The teachers that the student learned from.
     """
-    return _measure(names, ("predictions",), {"logits": logits, "labels": labels})
+    given = {"classes": tuple(classes), "teacher_logits": teacher_logits or {}, "members": tuple(members)}
+    return _measure(figures, ("predictions",), {"logits": logits, "labels": labels, **given})
+
+
+def measure_trained(
+    predict: Callable[[Tensor], Tensor],
+    images: Tensor,
+    labels: Tensor,
+    figures: Iterable[Figure],
+    *,
+    classes: Sequence[str] = (),
+) -> dict[str, float]:
+    """Those of the figures that ask the trained student about images of their own making, by metric.
+
+    Args:
+        predict: Maps images[n, C, H, W] uint8 to logits[n, classes].
+        images: [N, C, H, W] uint8, of the whole split.
+        labels: [N], class indices.
+        figures: As for `measure_architecture`, with the same errors.
+        classes: Their names.
+    """
+    given = {"predict": predict, "images": images, "labels": labels, "classes": tuple(classes)}
+    return _measure(figures, ("trained",), given)
 
 
 def _measure(
-    names: Iterable[str], kinds: Sequence[Known], supplied: Mapping[str, object]
+    figures: Iterable[Figure], kinds: Sequence[Known], supplied: Mapping[str, object]
 ) -> dict[str, float]:
     taken: dict[str, float] = {}
-    for part in (find("objective", name) for name in names):
-        if known(part) in kinds:
-            value = part.load()(**{need: supplied[need] for need in part.needs})
+    for figure in figures:
+        if figure.known in kinds:
+            part = figure.part
+            value = part.load()(**{need: supplied[need] for need in part.needs}, **figure.options)
             try:
-                taken[metric(part.name)] = float(value)
+                taken[figure.name] = float(value)
             except (TypeError, ValueError, RuntimeError) as error:
                 raise KdsearchError(
                     f"objective '{part.name}' must return a number, not {value!r:.60}"

@@ -1,4 +1,4 @@
-"""The name of the device that a figure was taken on."""
+"""What a figure was taken on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,25 @@ def device_name(device: torch.device | str) -> str:
     return _cpu_name() if device.type == "cpu" else str(device)
 
 
+def conditions(device: torch.device | str) -> dict[str, str]:
+    """What a timing depends on beside the model.
+
+    The `device`, the CPU's `governor` where the system tells it, and the `libraries` with their versions.
+    """
+    governor = _governor()
+    libraries = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.system()}"
+    return {"device": device_name(device), **({"governor": governor} if governor else {})} | {
+        "libraries": libraries
+    }
+
+
 def _cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.exists() else ""
     found = re.search(r"^model name\s*:\s*(\S.*)$", text, re.MULTILINE)
     return found[1].strip() if found else platform.processor() or platform.machine() or "unknown CPU"
+
+
+def _governor(cpus: Path = Path("/sys/devices/system/cpu")) -> str:
+    """How the CPUs choose their clock, as `performance`; '' where the system does not tell, as in a VM."""
+    read = {path.read_text().strip() for path in cpus.glob("cpu[0-9]*/cpufreq/scaling_governor")}
+    return ", ".join(sorted(read))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import quantiles
 
 import torch
@@ -15,62 +17,106 @@ from torch import Tensor, nn
 from kdsearch.measure._evaluation import evaluation, image_for
 from kdsearch.types import Shape
 
-WARM_UP = 10
-FEWEST_RUNS = 50
-MOST_RUNS = 1_000
-SECONDS = 0.2
-_IMAGES = 4
+WARM_UP = 50
+RUNS = 1_000
+SECONDS = 2.0
+#: A model so slow that it runs fewer times in `SECONDS` is timed this often all the same.
+FEWEST_RUNS = 20
+_IMAGES = 8
 
 
 @dataclass(frozen=True)
 class Latency:
-    """What was seen over `runs` forward passes of one image, in milliseconds: the middle and the spread."""
+    """What was seen over `runs` forward passes of one image, in milliseconds: percentiles and the spread."""
 
-    median_ms: float
+    p50_ms: float
     p90_ms: float
+    p99_ms: float
     iqr_ms: float
     runs: int
 
+    def percentile(self, percentile: int) -> float:
+        """One of the percentiles 50, 90 and 99."""
+        return {50: self.p50_ms, 90: self.p90_ms, 99: self.p99_ms}[percentile]
+
 
 def time_forward(model: nn.Module, shape: Shape) -> Latency:
-    """Time single-image forward passes of `model` where its parameters are.
+    """Time single-image forward passes of `model` where its parameters are; see `time_stream`.
 
-    After a warm-up of 10 runs, at least 50 and at most 1,000 are taken, until 0.2 s have passed, over
-    images[1, C, H, W] that change from run to run. On a CPU one thread is used and the wall clock read, on a
-    GPU each run stands between two CUDA events. Model, thread count and garbage collector are put back after.
-
-    Single stream, as in MLPerf Inference (Reddi et al. 2020, arXiv:1911.02549).
+    Model, thread count, the thread's CPUs and garbage collector are put back after.
     """
     images = [image_for(model, shape, seed=seed) for seed in range(_IMAGES)]
     clock = _cuda_ms if images[0].is_cuda else _cpu_ms
-    with evaluation(model), _quiet():
+    with evaluation(model), _one_thread():
+        return time_stream(lambda run: clock(model, images[run % _IMAGES]))
+
+
+def time_stream(clock: Callable[[int], float]) -> Latency:
+    """Time one image after the other, each sent when the last is done: MLPerf's single stream.
+
+    After a warm-up of 50 runs, runs are taken until there are 1,000 or 2 s have passed, whichever is first,
+    and at least 20.
+
+    Args:
+        clock: Told the number of the run, over which the image should change, it runs the model once and
+            returns the milliseconds.
+
+    Reddi et al., MLPerf Inference Benchmark, 2020 (arXiv:1911.02549).
+    """
+    with _no_collection():
+        started = time.perf_counter()
         for run in range(WARM_UP):
-            clock(model, images[run % _IMAGES])
+            clock(run)
+            if time.perf_counter() - started > SECONDS:
+                break
         samples: list[float] = []
         deadline = time.perf_counter() + SECONDS
-        while len(samples) < FEWEST_RUNS or (len(samples) < MOST_RUNS and time.perf_counter() < deadline):
-            samples.append(clock(model, images[len(samples) % _IMAGES]))
+        while len(samples) < RUNS and (len(samples) < FEWEST_RUNS or time.perf_counter() < deadline):
+            samples.append(clock(len(samples)))
     return summary(samples)
 
 
 def summary(samples: list[float]) -> Latency:
-    """The middle and the spread of at least two `samples` in milliseconds."""
-    low, median, high = quantiles(samples, n=4, method="inclusive")
-    p90 = quantiles(samples, n=10, method="inclusive")[-1]
-    return Latency(median_ms=median, p90_ms=p90, iqr_ms=high - low, runs=len(samples))
+    """The percentiles and the spread of at least two `samples` in milliseconds."""
+    cuts = quantiles(samples, n=100, method="inclusive")
+    p25, p50, p75, p90, p99 = (cuts[percent - 1] for percent in (25, 50, 75, 90, 99))
+    return Latency(p50_ms=p50, p90_ms=p90, p99_ms=p99, iqr_ms=p75 - p25, runs=len(samples))
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    threads, collecting = torch.get_num_threads(), gc.isenabled()
-    torch.set_num_threads(1)
+def _no_collection() -> Iterator[None]:
+    collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
         if collecting:
             gc.enable()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread that stays on the CPU it is on: moved to another it finds its caches cold."""
+    threads, cpus = torch.get_num_threads(), _pin()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+
+
+def _pin() -> set[int]:
+    """Keep this thread on its CPU; returns those it could run on before, none where that cannot be done."""
+    try:
+        # The CPU is the 39th field of the kernel's account of a thread, whose second may hold spaces.
+        fields = Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()
+        cpus = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {int(fields[36])})
+    except (OSError, AttributeError, IndexError, ValueError):
+        return set()
+    return cpus
 
 
 def _cpu_ms(model: Callable[[Tensor], object], image: Tensor) -> float:

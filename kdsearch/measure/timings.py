@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from kdsearch.measure._measure import known, measure_architecture
-from kdsearch.measure.device import device_name
-from kdsearch.registry import find, metric
+from kdsearch.measure._measure import measure_architecture
+from kdsearch.measure.device import conditions, device_name
+from kdsearch.measure.figure import Figure
 from kdsearch.space import digest
 from kdsearch.types import Shape
 
@@ -28,30 +28,43 @@ class Timings:
     folder: Path
 
     def of(
-        self, model: nn.Module, config: Mapping[str, object], shape: Shape, classes: int, names: Iterable[str]
+        self,
+        model: nn.Module,
+        config: Mapping[str, object],
+        shape: Shape,
+        classes: int,
+        figures: Iterable[Figure],
     ) -> dict[str, float]:
-        """The timed ones among the objectives `names`, by metric: as kept, or taken now and kept.
+        """The timed ones among the figures, by metric: as kept, or taken now and kept.
+
+        Where there are any, `estimated` is 1: other trials may run beside.
 
         Args:
             model: Built from `config`, on the device to be timed.
             config: The name of the model and its options.
             shape: Channels, height and width of an image.
             classes: Number of logits.
-            names: Of objectives; those that need no clock are passed over.
+            figures: Those that need no clock are passed over.
         """
-        timed = [name for name in names if known(find("objective", name)) == "timed"]
+        timed = [figure for figure in figures if figure.known == "timed"]
         if not timed:
             return {}
         path = self.folder / f"{self._key(model, config, shape, classes)}.json"
         kept = _read(path)
-        missing = [name for name in timed if metric(name) not in kept]
-        if missing:
-            kept |= measure_architecture(model, shape, missing, known=("timed",))
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps(kept), encoding="utf-8")
-            part.replace(path)
-        return {metric(name): kept[metric(name)] for name in timed}
+        if missing := [figure for figure in timed if figure.key not in kept]:
+            taken = measure_architecture(model, shape, missing, known=("timed",))
+            kept |= {figure.key: taken[figure.name] for figure in missing}
+            self._write(path, kept, config, next(model.parameters()).device)
+        return {figure.name: kept[figure.key] for figure in timed} | {"estimated": 1.0}
+
+    def _write(
+        self, path: Path, kept: Mapping[str, float], config: Mapping[str, object], device: torch.device
+    ) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        content = {"figures": kept, "model": config, "conditions": conditions(device)}
+        part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        part.replace(path)
 
     def _key(self, model: nn.Module, config: Mapping[str, object], shape: Shape, classes: int) -> str:
         device = next(model.parameters()).device
@@ -60,7 +73,7 @@ class Timings:
 
 def _read(path: Path) -> dict[str, float]:
     try:
-        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["figures"]
+    except (OSError, ValueError, KeyError):
         return {}
     return kept

@@ -7,13 +7,15 @@ import math
 from kdsearch.pareto.front import Direction
 from kdsearch.registry import parts
 
-_LABELS = {"test_accuracy": "Test accuracy", "gain": "Gain"}
-_FRACTIONS = {"test_accuracy", "gain"}
+_TEST = "test_"
 
 
 def label(name: str) -> str:
-    """The label of a metric without its unit: `Latency`."""
-    return str(_facts(name).get("label") or _LABELS.get(name) or name.replace("_", " ").capitalize())
+    """The label of a metric without its unit: `Latency`, `Test accuracy`."""
+    if name.startswith(_TEST):
+        plain = label(name.removeprefix(_TEST))
+        return f"Test {plain if plain[:2].isupper() else plain[:1].lower() + plain[1:]}"
+    return str(_facts(name).get("label") or name.replace("_", " ").capitalize())
 
 
 def title(name: str) -> str:
@@ -48,14 +50,14 @@ def tick(number: float) -> str:
 
 def is_fraction(name: str) -> bool:
     """Whether the metric is a fraction, shown as a percentage."""
-    return name in _FRACTIONS or _facts(name).get("unit") == "fraction"
+    return name == "gain" or _facts(name).get("unit") == "fraction"
 
 
 def direction(name: str) -> Direction:
     """Which way a metric is better: as its objective declares, else less is better."""
-    return "maximize" if _facts(name).get("direction") == "maximize" or name in _FRACTIONS else "minimize"
+    return "maximize" if _facts(name).get("direction") == "maximize" or name == "gain" else "minimize"
 
 
 def _facts(name: str) -> dict[str, object]:
-    part = parts("objective").get(name)
+    part = parts("objective").get(name.removeprefix(_TEST))
     return dict(part.facts) if part else {}

@@ -2,6 +2,7 @@
 
 from kdsearch.spec.bank import BankUse
 from kdsearch.spec.domains import Choice, Domain, Float, Int, Matching, Simplex, Subset, has_domain, plain
+from kdsearch.spec.figures import Figure, constraints_of, metrics_of
 from kdsearch.spec.json_schema import json_schema
 from kdsearch.spec.load import load_spec, located
 from kdsearch.spec.optim import Optim, Schedule
@@ -17,6 +18,7 @@ __all__ = [
     "Data",
     "Domain",
     "Ensemble",
+    "Figure",
     "Filter",
     "Float",
     "Int",
@@ -32,12 +34,14 @@ __all__ = [
     "Stage",
     "Subset",
     "Teacher",
+    "constraints_of",
     "dump_yaml",
     "has_domain",
     "is_matched",
     "json_schema",
     "load_spec",
     "located",
+    "metrics_of",
     "parse_yaml",
     "plain",
     "read_yaml",

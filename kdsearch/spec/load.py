@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kdsearch.constraints import parse_constraints
 from kdsearch.errors import InputError, Problem, SpecError, nearest
-from kdsearch.registry import find, parts
+from kdsearch.registry import find
 from kdsearch.spec.domains import Choice, Domain, Simplex, Subset
+from kdsearch.spec.figures import check_figures
 from kdsearch.spec.problems import Place, readable
 from kdsearch.spec.recipe import Ensemble, Loss, Match
 from kdsearch.spec.schema import Spec
@@ -115,17 +115,7 @@ def _cross_check(spec: Spec) -> Iterator[Problem]:
     for place in _domains(fixed, ()):
         yield Problem(place, f"nothing is searched here, only in {', '.join(_SEARCHED)}")
     yield from _check_teachers(spec)
-    for name in spec.objectives:
-        try:
-            find("objective", name)
-        except InputError as error:
-            yield Problem(("objectives", name), str(error))
-    known = {*parts("objective"), *(name.split(":")[-1] for name in spec.objectives)}
-    for index, text in enumerate(spec.constraints):
-        try:
-            parse_constraints(text, known)
-        except InputError as error:
-            yield Problem(("constraints", index), str(error).removeprefix("constraint: "))
+    yield from check_figures(spec)
     if spec.data.batch_size % spec.compute.workers:
         message = f"{spec.data.batch_size} images do not divide among {spec.compute.workers} workers"
         yield Problem(("data", "batch_size"), message)

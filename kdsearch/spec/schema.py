@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from kdsearch.spec.bank import BankUse
 from kdsearch.spec.domains import Choice, plain
 from kdsearch.spec.fields import PartSection, Section
+from kdsearch.spec.figures import Figures
 from kdsearch.spec.optim import Optim
 from kdsearch.spec.recipe import Distill
 from kdsearch.spec.searchable import Searchable
@@ -131,6 +132,7 @@ class Spec(Section):
     student: Annotated[Model, Searchable("choice")]
     distill: Distill = Field(default_factory=Distill)
     optim: Annotated[Optim, Searchable("choice")] = Field(default_factory=lambda: Optim._of_part("sgd"))
+    measure: Figures = Field(default_factory=dict)
     objectives: dict[str, Direction] = Field(
         default_factory=lambda: dict[str, Direction](accuracy="maximize", size_mb="minimize"), min_length=1
     )

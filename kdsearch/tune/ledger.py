@@ -145,11 +145,15 @@ class Ledger:
         (self.trial_folder(uid) / "student.safetensors").unlink(missing_ok=True)
 
     def remeasure(self, uid: str, metrics: Mapping[str, Any]) -> None:
-        """Replace figures of a member of the front by those taken at the end."""
+        """Replace figures of a member of the front by those taken at the end, and note on what."""
         record = self.records[uid]
         record.metrics |= metrics
         self.write(record)
         self.writer.metrics(uid, numbers(metrics))
+        texts = {f"kdsearch.{key}": text for key, text in metrics.items() if isinstance(text, str)}
+        self.writer.tag(uid, texts)
+        if (path := self.trial_folder(uid) / "classes.csv").exists():
+            self.writer.artifact(uid, path)
 
     def rebuild_front(self) -> None:
         """The front among its members, after figures of theirs were taken again."""

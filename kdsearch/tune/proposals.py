@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kdsearch.errors import InputError
 from kdsearch.space import RandomTrial, body, canonical, fingerprint, sample
 from kdsearch.spec import Spec
 from kdsearch.tune.ledger import Ledger, Record, without_teachers
@@ -137,9 +138,10 @@ class Proposals:
         """Why a config is not worth a run; '' when it may run. The constraints are noted with the trial."""
         if not config["distill"]["losses"]:
             return "no loss acts"
-        if not self.ledger.constraints:
-            return ""
-        cost = self._cost(config)
+        try:
+            cost = self._cost(config)
+        except InputError as error:
+            return str(error)
         broken = [c for c in self.ledger.constraints if c.name in cost and not c.holds(cost[c.name])]
         if broken:
             self._constrain(trial, cost)

@@ -15,14 +15,12 @@ from typing import Any
 
 import pandas as pd
 
-from kdsearch.constraints import Constraint, parse_constraints
 from kdsearch.distill.matching import match_layers
 from kdsearch.distill.preflight import Facts, preflight
 from kdsearch.errors import InputError, KdsearchError
-from kdsearch.measure import measure_architecture
+from kdsearch.measure import figures_of, measure_architecture
 from kdsearch.pareto import sort_front
-from kdsearch.registry import find, metric, parts
-from kdsearch.spec import Spec, dump_yaml
+from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
 from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups
 from kdsearch.tune.display import Display
@@ -118,7 +116,7 @@ def _search(
         new_study(spec, ledger, name),
         ledger,
         resolve=lambda config: match_layers(config, _remembering(facts)),
-        cost=_cost(facts, ledger.constraints),
+        cost=_cost(spec, facts),
         best_teacher=best_teacher(spec, teachers),
     )
     with stoppable(proposals, slots, display) as stopped:
@@ -203,17 +201,6 @@ def stoppable(proposals: Proposals, slots: Slots, display: Display) -> Iterator[
         signal.signal(signal.SIGINT, before)
 
 
-def metrics_of(spec: Spec) -> dict[str, Any]:
-    """The objectives of a spec under the names of their metrics."""
-    return {metric(name): direction for name, direction in spec.objectives.items()}
-
-
-def constraints_of(spec: Spec) -> list[Constraint]:
-    """The constraints of a spec, one by one."""
-    known = {*parts("objective"), *metrics_of(spec)}
-    return [constraint for text in spec.constraints for constraint in parse_constraints(text, known)]
-
-
 def _remembering(facts: Facts) -> Any:
     """`facts.layers`, each model built only once."""
     import json
@@ -225,19 +212,23 @@ def _remembering(facts: Facts) -> Any:
     return lambda model: layers(json.dumps(model, sort_keys=True))
 
 
-def _cost(facts: Facts, constraints: list[Constraint]) -> Any:
-    """What constrained objectives come to for a config, as far as the architecture alone decides."""
+def _cost(spec: Spec, facts: Facts) -> Any:
+    """What is known of a config's student before it is trained: what a bound or a table may refuse."""
     from kdsearch import models
 
-    names = [c.name for c in constraints if c.name in parts("objective")]
-    names = [name for name in names if find("objective", name).facts.get("known") == "architecture"]
+    bounded = {bound.name for bound in constraints_of(spec)}
+    asked = [f for f in figures_of(spec) if f.name in bounded or "architecture" in f.part.needs]
+    asked = [figure for figure in asked if figure.known == "architecture"]
     known: dict[str, dict[str, float]] = {}
 
     def cost(config: Mapping[str, Any]) -> dict[str, float]:
-        key = str(config["student"])
-        if names and key not in known:
-            model = models.build(config["student"], facts.shape, len(facts.classes))
-            known[key] = measure_architecture(model, facts.shape, names, known=("architecture",))
+        student = config["student"]
+        key = str(student)
+        if asked and key not in known:
+            model = models.build(student, facts.shape, len(facts.classes))
+            known[key] = measure_architecture(
+                model, facts.shape, asked, architecture=student, known=("architecture",)
+            )
         return known.get(key, {})
 
     return cost

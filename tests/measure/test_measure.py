@@ -9,10 +9,13 @@ import torch
 from torch import nn
 
 from kdsearch.errors import InputError, KdsearchError
-from kdsearch.measure import known, measure_architecture, measure_predictions, objectives
+from kdsearch.measure import Figure, figure, known, measure_architecture, measure_predictions, objectives
 from kdsearch.registry import find
 
-OWN = {"accuracy", "latency_ms", "macs", "parameters", "size_mb"}
+COSTS = {"macs", "parameters", "size_mb", "peak_activation_mb"}
+SCORES = {"accuracy", "balanced_accuracy", "calibration_error", "class_accuracy", "macro_f1", "nll"}
+FIDELITY = {"agreement", "teacher_kl"}
+OWN = {*COSTS, *SCORES, *FIDELITY, "latency_ms", "energy_mj", "corruption_accuracy", "device_latency_ms"}
 SHAPE = (1, 4, 4)
 
 
@@ -48,33 +51,50 @@ def test_every_objective_declares_what_the_tables_need(name):
     assert part.facts["direction"] in ("maximize", "minimize")
     assert part.facts["label"] and "unit" in part.facts and part.summary
     assert known(part) == part.facts["known"]
-    assert not part.parameters
+    assert all(option.doc for option in part.parameters.values())
 
 
 def test_the_registry_holds_exactly_the_objectives():
     assert set(objectives()) == OWN
 
 
+def taken(names):
+    return [figure(name) for name in sorted(names)]
+
+
 def test_architecture_and_predictions_each_take_their_own(model):
-    before = measure_architecture(model, SHAPE, sorted(OWN))
-    after = measure_predictions(torch.eye(3), torch.tensor([0, 1, 0]), sorted(OWN))
-    assert set(before) == OWN - {"accuracy"}
-    assert after == {"accuracy": pytest.approx(2 / 3)}
+    names = {*COSTS, *SCORES, "latency_ms"}
+    before = measure_architecture(model, SHAPE, taken(names))
+    after = measure_predictions(torch.eye(3), torch.tensor([0, 1, 0]), taken(names))
+    assert set(before) == {*COSTS, "latency_ms"}
+    assert set(after) == SCORES
+    assert after["accuracy"] == pytest.approx(2 / 3)
 
 
 def test_the_clock_is_only_read_when_asked(model):
     meta = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, device="meta"))
-    taken = measure_architecture(meta, SHAPE, sorted(OWN), known=["architecture"])
-    assert taken == measure_architecture(model, SHAPE, sorted(OWN), known=["architecture"])
-    assert set(taken) == {"macs", "parameters", "size_mb"}
-    assert set(measure_architecture(model, SHAPE, sorted(OWN), known=["timed"])) == {"latency_ms"}
+    names = {*COSTS, "latency_ms"}
+    free = measure_architecture(meta, SHAPE, taken(names), known=["architecture"])
+    assert free == measure_architecture(model, SHAPE, taken(names), known=["architecture"])
+    assert set(free) == COSTS
+    assert set(measure_architecture(model, SHAPE, taken(names), known=["timed"])) == {"latency_ms"}
+
+
+def test_a_figure_has_its_options_and_its_own_name(model):
+    logits = torch.tensor([[2.0, 0.0], [0.5, 0.0], [0.0, 1.0]])
+    part = find("objective", "calibration_error")
+    figures = [Figure("coarse", part, {"bins": 1}), Figure("even", part, {"bins": 3, "adaptive": True})]
+    found = measure_predictions(logits, torch.tensor([0, 0, 0]), figures)
+    sure = logits.double().softmax(1).max(1).values
+    assert found["coarse"] == pytest.approx(abs(2 / 3 - sure.mean().item()))
+    assert found["even"] == pytest.approx((1 - sure[0] + 1 - sure[1] + sure[2]).item() / 3)
 
 
 def test_a_users_objective_is_named_by_what_follows_the_colon(model, users_module):
     names = [f"{users_module}:{name}" for name in ("recall", "depth", "energy")]
-    assert measure_architecture(model, SHAPE, names) == {"depth": 3.0, "energy": 1.5}
-    assert measure_architecture(model, SHAPE, names, known=["timed"]) == {"energy": 1.5}
-    assert measure_predictions(torch.eye(3), torch.tensor([0, 1, 1]), names) == {"recall": 0.5}
+    assert measure_architecture(model, SHAPE, taken(names)) == {"depth": 3.0, "energy": 1.5}
+    assert measure_architecture(model, SHAPE, taken(names), known=["timed"]) == {"energy": 1.5}
+    assert measure_predictions(torch.eye(3), torch.tensor([0, 1, 1]), taken(names)) == {"recall": 0.5}
 
 
 def test_a_users_objective_must_take_a_model_or_predictions(model, users_module):
@@ -84,9 +104,9 @@ def test_a_users_objective_must_take_a_model_or_predictions(model, users_module)
 
 def test_a_users_objective_must_return_a_number(model, users_module):
     with pytest.raises(KdsearchError, match="must return a number, not 'many'"):
-        measure_architecture(model, SHAPE, [f"{users_module}:wordy"])
+        measure_architecture(model, SHAPE, [figure(f"{users_module}:wordy")])
 
 
-def test_an_unknown_objective_is_told_the_nearest(model):
+def test_an_unknown_objective_is_told_the_nearest():
     with pytest.raises(InputError, match="unknown objective 'latency'; did you mean 'latency_ms'"):
-        measure_architecture(model, SHAPE, ["latency"])
+        figure("latency")

@@ -11,11 +11,10 @@ import pytest
 from optuna.trial import TrialState
 from small import small_spec
 
-from kdsearch.spec import load_spec
+from kdsearch.spec import constraints_of, load_spec, metrics_of
 from kdsearch.tracking import Writer
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Finished, Proposal, Proposals, new_study
-from kdsearch.tune.run import constraints_of, metrics_of
 
 SAMPLERS = ["tpe", "nsga2", "nsga3", "gp", "random"]
 

@@ -1,0 +1,112 @@
+"""The figures of a spec: what is measured of every student, with options where it takes some."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from kdsearch.constraints import Constraint, parse_constraints
+from kdsearch.errors import InputError, Problem, nearest
+from kdsearch.registry import find, metric, parts
+from kdsearch.spec.domains import has_domain
+from kdsearch.spec.fields import PartSection
+from kdsearch.spec.problems import problems
+
+if TYPE_CHECKING:
+    from kdsearch.spec.schema import Spec
+
+#: Metrics that a run has anyway.
+_TAKEN = frozenset({"epoch", "loss", "lr", "seconds", "gain", "number", "estimated"})
+
+
+class Figure(PartSection):
+    """A figure to be taken; its key is its metric, and by default the name of the objective it is."""
+
+    kind: ClassVar[str] = "objective"
+    name: str = ""
+
+
+def _named_by_key(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    named: dict[str, Any] = {}
+    for key, given in value.items():
+        if not re.fullmatch(r"[A-Za-z_]\w*", str(key)) or key in _TAKEN or str(key).startswith("test_"):
+            taken = f"'{key}' is no name for a figure: letters, digits and '_', and none that kdsearch uses"
+            raise problems([((key,), taken, given)])
+        named[key] = {"name": key, **(given or {})} if given is None or isinstance(given, Mapping) else given
+        name = named[key].get("name") if isinstance(named[key], Mapping) else named[key]
+        if key in parts("objective") and isinstance(name, str) and name != key:
+            raise problems([((key,), f"'{key}' is an objective: call a figure of '{name}' otherwise", given)])
+    return named
+
+
+def _or_nothing(schema: dict[str, Any]) -> None:
+    """A name alone, as in `macro_f1:`, is the objective of that name."""
+    schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
+
+
+Figures = Annotated[dict[str, Figure], BeforeValidator(_named_by_key), Field(json_schema_extra=_or_nothing)]
+
+
+def metrics_of(spec: Spec) -> dict[str, Any]:
+    """The direction of each objective, by metric."""
+    return {metric(name): direction for name, direction in spec.objectives.items()}
+
+
+def constraints_of(spec: Spec) -> list[Constraint]:
+    """The constraints of a spec, one by one."""
+    known = {*parts("objective"), *spec.measure, *metrics_of(spec)}
+    return [constraint for text in spec.constraints for constraint in parse_constraints(text, known)]
+
+
+def check_figures(spec: Spec) -> Iterator[Problem]:
+    """What is wrong with the figures, objectives and constraints of a spec, each being well formed."""
+    for name in spec.objectives:
+        if name not in spec.measure:
+            yield from _check_plain(("objectives", name), name, spec)
+    for key, figure in spec.measure.items():
+        yield from _check_teachers(("measure", key), figure.part, figure.options.get("teacher"), spec)
+    known = {*parts("objective"), *spec.measure, *metrics_of(spec)}
+    plain = set(parts("objective")) - {*spec.measure, *metrics_of(spec)}
+    for index, text in enumerate(spec.constraints):
+        try:
+            names = [constraint.name for constraint in parse_constraints(text, known)]
+        except InputError as error:
+            yield Problem(("constraints", index), str(error).removeprefix("constraint: "))
+            continue
+        for name in names:
+            if name in plain:
+                yield from _check_plain(("constraints", index), name, spec)
+
+
+def _check_plain(place: tuple[str | int, ...], name: str, spec: Spec) -> Iterator[Problem]:
+    """An objective that is named without options must be able to do without."""
+    try:
+        part = find("objective", name)
+    except InputError as error:
+        message = str(error)
+        if close := nearest(name, spec.measure).partition("did you mean ")[2]:
+            message = f"unknown objective '{name}'; did you mean {close}"
+        yield Problem(place, message)
+        return
+    if required := [option for option in part.parameters.values() if option.required]:
+        key = required[0].name
+        yield Problem(place, f"'{name}' needs '{key}': give it under measure, as {name}: {{{key}: …}}")
+    yield from _check_teachers(place, name, None, spec)
+
+
+def _check_teachers(
+    place: tuple[str | int, ...], name: str, teacher: object, spec: Spec
+) -> Iterator[Problem]:
+    if "teacher_logits" not in find("objective", name).needs:
+        return
+    if not spec.teachers and has_domain(spec.tree()):
+        # In a config there may be none: a search trains students from labels alone to compare with.
+        yield Problem(place, f"'{name}' compares with teachers, and the spec names none")
+    elif isinstance(teacher, str) and teacher not in spec.teachers:
+        unknown = f"unknown teacher '{teacher}'{nearest(teacher, spec.teachers)}"
+        yield Problem((*place, "teacher"), unknown)
