@@ -38,5 +38,5 @@ bench: setup  ## Run the benchmarks side by side and write their table to benchm
 
 .PHONY: lock
 lock: setup  ## Choose the newest versions again and write them to requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade --no-header \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra onnx --upgrade --no-header \
 		pyproject.toml --output-file requirements.lock
