@@ -45,7 +45,7 @@ def check(
         return
     config = canonical(sample(spec, RandomTrial(spec.search.seed)))
     out.print("\n[bold]one sample config[/bold]")
-    shown = {key: config[key] for key in ("teachers", "student", "distill", "optim")}
+    shown = {key: config[key] for key in ("teachers", "student", "distill", "optim", "deploy")}
     out.print(config_yaml(shown), highlight=False, markup=False, soft_wrap=True)
 
 

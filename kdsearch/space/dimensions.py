@@ -56,6 +56,7 @@ def dimensions(spec: Spec) -> list[Dimension]:
         found += _walk("distill.teachers.combine", use["combine"], several, beside)
         found += _walk("distill.teachers.dropout", use["dropout"], several, beside)
     found += _walk("optim", tree["optim"], "", ())
+    found += _walk("deploy", tree["deploy"], "", ())
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kdsearch.spec import Spec, dump_yaml, shape_of
+from kdsearch.spec import AS_TRAINED, Spec, dump_yaml, shape_of
 
 
 def describe(config: Mapping[str, Any]) -> str:
@@ -15,7 +15,15 @@ def describe(config: Mapping[str, Any]) -> str:
     terms = " → ".join([*map(_stage, config["distill"].get("stages", ())), terms])
     combine = f" ({use['combine']['name']})" if len(use["members"]) > 1 else ""
     teachers = f" ← {'+'.join(use['members'])}{combine}" if use["members"] else ""
-    return f"{describe_model(config['student'])}{teachers} · {terms}"
+    return f"{describe_model(config['student'])}{teachers} · {terms}{_deployed(config)}"
+
+
+def _deployed(config: Mapping[str, Any]) -> str:
+    """The form in which it ships, as far as it is not simply the trained model."""
+    form = {**AS_TRAINED, **config.get("deploy", {})}
+    words = [str(form[key]) for key in ("format", "precision")] if form != AS_TRAINED else []
+    words += [f"{key} {form[key]}" for key in ("batch", "threads") if form[key] != AS_TRAINED[key]]
+    return f" · as {' '.join(words)}" if words else ""
 
 
 def describe_model(model: Mapping[str, Any]) -> str:

@@ -49,6 +49,7 @@ def sample(spec: Spec, trial: Suggest) -> dict[str, Any]:
     use["dropout"] = draw.value("distill.teachers.dropout", use["dropout"]) if several else 0.0
     tree["distill"] = distill
     tree["optim"] = draw.value("optim", tree["optim"])
+    tree["deploy"] = draw.value("deploy", tree["deploy"])
     return tree
 
 

@@ -1,6 +1,7 @@
 """The spec: one YAML schema for a search, and for a config with nothing left to search."""
 
 from kdsearch.spec.bank import BankUse
+from kdsearch.spec.deploy import AS_TRAINED, Deploy, check_onnx_installed
 from kdsearch.spec.domains import Choice, Domain, Float, Int, Matching, Simplex, Subset, has_domain, plain
 from kdsearch.spec.figures import Figure, constraints_of, metrics_of
 from kdsearch.spec.json_schema import json_schema
@@ -13,9 +14,11 @@ from kdsearch.spec.yaml import dump_yaml, parse_yaml, read_yaml
 
 __all__ = [
     "BankUse",
+    "AS_TRAINED",
     "Choice",
     "Compute",
     "Data",
+    "Deploy",
     "Domain",
     "Ensemble",
     "Figure",
@@ -34,6 +37,7 @@ __all__ = [
     "Stage",
     "Subset",
     "Teacher",
+    "check_onnx_installed",
     "constraints_of",
     "dump_yaml",
     "has_domain",

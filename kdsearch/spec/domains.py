@@ -161,7 +161,7 @@ def _scale(log: bool, step: float | None) -> str:
 
 def _label(option: object) -> str:
     if isinstance(option, Mapping):
-        return str(option.get("name", "mapping"))
+        return str(option.get("name", option.get("format", "mapping")))
     if isinstance(option, Domain):
         return str(option)
     return str(plain(option))

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from kdsearch.errors import InputError, Problem, SpecError, nearest
 from kdsearch.registry import find
+from kdsearch.spec.deploy import check_deploy
 from kdsearch.spec.domains import Choice, Domain, Simplex, Subset
 from kdsearch.spec.figures import check_figures
 from kdsearch.spec.problems import Place, readable
@@ -18,7 +19,7 @@ from kdsearch.spec.schema import Spec
 from kdsearch.spec.yaml import parse_yaml, read_yaml
 
 #: The sections of a spec in which a value may be a domain.
-_SEARCHED = ("student", "distill", "optim")
+_SEARCHED = ("student", "distill", "optim", "deploy")
 
 
 def load_spec(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Spec:
@@ -115,6 +116,7 @@ def _cross_check(spec: Spec) -> Iterator[Problem]:
     for place in _domains(fixed, ()):
         yield Problem(place, f"nothing is searched here, only in {', '.join(_SEARCHED)}")
     yield from _check_teachers(spec)
+    yield from check_deploy(spec.deploy)
     yield from check_figures(spec)
     if spec.data.batch_size % spec.compute.workers:
         message = f"{spec.data.batch_size} images do not divide among {spec.compute.workers} workers"

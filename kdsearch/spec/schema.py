@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from kdsearch.spec.bank import BankUse
+from kdsearch.spec.deploy import Deploy
 from kdsearch.spec.domains import Choice, plain
 from kdsearch.spec.fields import PartSection, Section
 from kdsearch.spec.figures import Figures
@@ -132,6 +133,7 @@ class Spec(Section):
     student: Annotated[Model, Searchable("choice")]
     distill: Distill = Field(default_factory=Distill)
     optim: Annotated[Optim, Searchable("choice")] = Field(default_factory=lambda: Optim._of_part("sgd"))
+    deploy: Annotated[Deploy, Searchable("choice")] = Deploy()
     measure: Figures = Field(default_factory=dict)
     objectives: dict[str, Direction] = Field(
         default_factory=lambda: dict[str, Direction](accuracy="maximize", size_mb="minimize"), min_length=1

@@ -1,0 +1,62 @@
+"""A student in the form in which it ships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.data import Images
+from kdsearch.spec import Deploy
+
+#: Images in a call when a split is scored, where that cannot change the result.
+_MANY = 256
+
+
+@dataclass(frozen=True)
+class Shipping:
+    """What is known of a form apart from what it computes: the bytes of its file, and how it is called."""
+
+    bytes: int
+    device: torch.device
+    batch: int = 1
+    threads: int = 1
+    together: bool = False
+    """Whether the images of a call share a range, so that a split is scored in calls of `batch`."""
+
+
+class Form(nn.Module):
+    """Maps images (B, C, H, W) uint8, as they are stored, to logits (B, classes) float32.
+
+    It stands wherever a model is scored or timed, and tells by `shipping` how.
+    """
+
+    def __init__(self, call: Callable[[Tensor], Tensor], shipping: Shipping) -> None:
+        """
+        Args:
+            call: Computes it on `shipping.device`.
+            shipping: All else.
+        """
+        super().__init__()
+        self.call = call
+        self.shipping = shipping
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of images on the form's device."""
+        return self.call(images)
+
+    @torch.inference_mode()
+    def predict(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Logits (N, classes) and labels (N,) of every image, on the CPU."""
+        size = self.shipping.batch if self.shipping.together else _MANY
+        parts = torch.split(images.images, size)
+        logits = [self.call(part.to(self.shipping.device)).cpu() for part in parts]
+        return torch.cat(logits), images.labels.cpu()
+
+
+def file_of(form: Deploy) -> str:
+    """The name of the file that ships."""
+    ending = "onnx" if form.format == "onnx" else "safetensors"
+    return f"student.{ending}" if form.precision == "fp32" else f"student.{form.precision}.{ending}"

@@ -1,0 +1,74 @@
+"""The section of a spec on the form in which a student ships."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from kdsearch.errors import InputError, Problem
+from kdsearch.spec.domains import Choice
+from kdsearch.spec.fields import Section
+from kdsearch.spec.searchable import Searchable
+from kdsearch.types import PositiveInt
+
+#: What the extra `onnx` brings.
+_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+
+class Deploy(Section):
+    """The form in which a student ships, and how it is called: what is scored, weighed and timed."""
+
+    format: Annotated[Literal["torch", "onnx"], Searchable("choice")] = Field(
+        "torch", description="`torch`, or `onnx` in ONNX Runtime, which the extra `onnx` installs"
+    )
+    precision: Annotated[Literal["fp32", "fp16", "int8"], Searchable("choice")] = Field(
+        "fp32", description="Of the weights; `int8` is quantised after training, for `onnx` only"
+    )
+    batch: Annotated[PositiveInt, Searchable("int", "choice")] = Field(
+        1, description="Images in a call, when it is timed"
+    )
+    threads: Annotated[PositiveInt, Searchable("int", "choice")] = Field(
+        1, description="Threads of a call on a CPU"
+    )
+
+
+#: What a spec says nothing of: the trained model itself.
+AS_TRAINED: Mapping[str, Any] = Deploy().model_dump()
+
+
+def check_onnx_installed(what: str) -> None:
+    """Raise InputError, saying how to install it, when the extra `onnx` is not here; `what` needs it."""
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"{what} needs {', '.join(missing)}: install the extra with pip install 'kdsearch[onnx]'"
+        )
+
+
+def check_deploy(deploy: Deploy | Choice) -> Iterator[Problem]:
+    """What is wrong with the section as a whole."""
+    for place, form in _options(("deploy",), deploy):
+        formats = {value for _, value in _options((), form.format)}
+        precisions = {value for _, value in _options((), form.precision)}
+        if "onnx" in formats:
+            try:
+                check_onnx_installed("format 'onnx'")
+            except InputError as error:
+                yield Problem((*place, "format"), str(error))
+        if "torch" in formats and "int8" in precisions:
+            hint = "{choice: [{format: torch}, {format: onnx, precision: {choice: [fp32, int8]}}]}"
+            yield Problem(
+                (*place, "precision"), f"'int8' is for format 'onnx'; to search both write deploy: {hint}"
+            )
+
+
+def _options(place: tuple[str | int, ...], value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """A value, or each option of a choice, with its place."""
+    if isinstance(value, Choice):
+        for index, option in enumerate(value.options):
+            yield from _options((*place, "choice", index), option)
+    else:
+        yield place, value
