@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.constraints import parse_constraints
 from kdsearch.errors import InputError, nearest
-from kdsearch.export import check_out, write_export
+from kdsearch.export import Student, check_out, open_export, write_export
 from kdsearch.registry import metric
 from kdsearch.spec import Spec, load_spec
 from kdsearch.tracking import SearchRecord, download, read_search
@@ -19,6 +19,7 @@ from kdsearch.tracking import SearchRecord, download, read_search
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kdsearch.export.register import Registered
     from kdsearch.tune.display import Display
     from kdsearch.tune.run import Outcome
 
@@ -117,14 +118,27 @@ class Search:
                 raise InputError(f"run {row['run_id']} keeps no whole student: input.json: {error}") from None
             kept = row.drop(["config", "recipe", "front"]).dropna()
             figures = {str(key): value for key, value in kept.items()}
+            origin = {"search": self.name, "run": str(row["run_id"])}
             return write_export(
                 Path(out),
-                row["config"],
-                student / "student.safetensors",
-                described,
-                figures,
-                str(row["recipe"]),
+                Student(row["config"], student, described, figures, self._teachers(Path(folder)), origin),
             )
+
+    def register(self, folder: str | Path, name: str) -> Registered:
+        """Put an export of this search into MLflow's registry: see `kdsearch.export.register`."""
+        from kdsearch.export.register import register
+
+        return register(open_export(folder), name, self.uri)
+
+    def _teachers(self, folder: Path) -> dict[str, Any]:
+        """The records of the search's teachers; none where MLflow lacks them."""
+        from kdsearch.spec import parse_yaml
+
+        try:
+            file = download(self.uri, self._record.run_id, "teachers.yaml", folder)
+        except InputError:
+            return {}
+        return parse_yaml(file.read_text(encoding="utf-8"), "teachers.yaml")[0] or {}
 
     def _some(self, where: str | None) -> pd.DataFrame:
         members = self.filter(where)

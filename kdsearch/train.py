@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kdsearch.errors import InputError
-from kdsearch.export import check_out, write_export
-from kdsearch.space import canonical, describe, dimensions
+from kdsearch.export import Student, check_out, write_export
+from kdsearch.space import canonical, dimensions
 from kdsearch.spec import Spec, load_spec
 
 
@@ -58,9 +58,7 @@ def train_config(
         else:
             described, metrics = _in_a_group(checked, Path(part), report)
         if out is not None:
-            write_export(
-                out, config, Path(part) / "student.safetensors", described, metrics, describe(config)
-            )
+            write_export(out, Student(config, Path(part), described, metrics, _records(checked)))
     return metrics
 
 
@@ -85,6 +83,14 @@ def _in_a_group(
 
     metrics = run_single(config, folder, report)
     return json.loads((folder / "input.json").read_text(encoding="utf-8")), metrics
+
+
+def _records(config: Spec) -> dict[str, dict[str, Any]]:
+    """What is known of the teachers of a config, which are in the store by now."""
+    from kdsearch.distill.teachers import TeacherStore, teacher_key
+
+    store = TeacherStore(Path(config.compute.storage) / "teachers")
+    return {name: store.record(teacher_key(config, name)) or {} for name in config.teachers}
 
 
 def train_teachers(

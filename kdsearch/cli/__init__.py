@@ -10,8 +10,10 @@ import typer
 from kdsearch.cli.check import check
 from kdsearch.cli.export import export
 from kdsearch.cli.front import front
+from kdsearch.cli.latency import latency
 from kdsearch.cli.layers import layers
 from kdsearch.cli.losses import losses
+from kdsearch.cli.predict import predict
 from kdsearch.cli.schema import schema
 from kdsearch.cli.search import search
 from kdsearch.cli.teachers import teachers
@@ -26,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, search, front, export, train, teachers, layers, losses, ui, schema):
+for command in (check, search, front, export, predict, latency, train, teachers, layers, losses, ui, schema):
     app.command()(command)
 
 

@@ -24,6 +24,9 @@ TrackingUri = Annotated[
     str | None,
     typer.Option("--tracking-uri", metavar="URI", help="MLflow's address", envvar="MLFLOW_TRACKING_URI"),
 ]
+ExportFolder = Annotated[
+    Path, typer.Argument(metavar="EXPORT", help="The folder of an export", show_default=False)
+]
 Where = Annotated[
     str | None,
     typer.Option("--where", metavar="CONSTRAINTS", help='Such as "latency_ms <= 1 and size_mb < 2"'),

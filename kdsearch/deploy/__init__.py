@@ -7,7 +7,7 @@ scales the pixels is a part of it.
 from __future__ import annotations
 
 from kdsearch.deploy.deploy import calibration, open_form, write_form
-from kdsearch.deploy.form import Form, Shipping, file_of
+from kdsearch.deploy.form import Form, file_of
 from kdsearch.deploy.graph import OPSET, write_graph
 from kdsearch.deploy.parity import parity
 from kdsearch.deploy.quantise import quantise
@@ -18,7 +18,6 @@ __all__ = [
     "OPSET",
     "Form",
     "Shipped",
-    "Shipping",
     "calibration",
     "file_of",
     "has_runtime",

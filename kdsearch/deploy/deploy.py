@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from kdsearch import models
 from kdsearch.data import Images
-from kdsearch.deploy.form import Form, Shipping, file_of
+from kdsearch.deploy.form import Form, file_of
 from kdsearch.deploy.graph import write_graph
 from kdsearch.deploy.quantise import quantise
 from kdsearch.deploy.runtime import has_runtime, open_graph
 from kdsearch.deploy.shipped import Shipped
+from kdsearch.measure import Shipping
 from kdsearch.spec import Deploy
 
 #: Training images from which quantisation takes the ranges of activations.

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from kdsearch.data import Images
+from kdsearch.measure.shipping import Shipping
 from kdsearch.spec import Deploy
 
 #: Images in a call when a split is scored, where that cannot change the result.
 _MANY = 256
-
-
-@dataclass(frozen=True)
-class Shipping:
-    """What is known of a form apart from what it computes: the bytes of its file, and how it is called."""
-
-    bytes: int
-    device: torch.device
-    batch: int = 1
-    threads: int = 1
-    together: bool = False
-    """Whether the images of a call share a range, so that a split is scored in calls of `batch`."""
 
 
 class Form(nn.Module):

@@ -8,6 +8,7 @@ from kdsearch.measure.device import conditions, device_name
 from kdsearch.measure.figure import ALWAYS, Figure, Known, figure, figures_of, known, objectives
 from kdsearch.measure.per_class import class_accuracies
 from kdsearch.measure.rehearse import rehearse
+from kdsearch.measure.shipping import Shipping, device_of, shipping_of
 from kdsearch.measure.timing import Latency, time_forward, time_stream
 from kdsearch.measure.timings import Timings
 
@@ -16,10 +17,12 @@ __all__ = [
     "Figure",
     "Known",
     "Latency",
+    "Shipping",
     "Timings",
     "class_accuracies",
     "conditions",
     "device_name",
+    "device_of",
     "figure",
     "figures_of",
     "known",
@@ -29,6 +32,7 @@ __all__ = [
     "measure_trained",
     "objectives",
     "rehearse",
+    "shipping_of",
     "time_forward",
     "time_stream",
 ]

@@ -5,16 +5,19 @@ Importing this package does not import MLflow, which takes seconds.
 
 from __future__ import annotations
 
+from kdsearch.tracking.amend import add_to_run
 from kdsearch.tracking.provenance import provenance
-from kdsearch.tracking.reader import SearchRecord, download, read_search, search_names
+from kdsearch.tracking.reader import SearchRecord, download, opened, read_search, search_names
 from kdsearch.tracking.store import check_uri, public_uri, resolve_uri
 from kdsearch.tracking.writer import Writer
 
 __all__ = [
     "SearchRecord",
     "Writer",
+    "add_to_run",
     "check_uri",
     "download",
+    "opened",
     "provenance",
     "public_uri",
     "read_search",

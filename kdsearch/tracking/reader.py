@@ -44,7 +44,7 @@ class SearchRecord:
 
 def search_names(uri: str) -> list[str]:
     """The names of all searches in the store at `uri`, the newest first."""
-    with _reading(uri) as client:
+    with opened(uri) as client:
         return list(dict.fromkeys(parent.data.tags[names.SEARCH] for parent in _parents(client)))
 
 
@@ -52,7 +52,7 @@ def read_search(uri: str, name: str) -> SearchRecord:
     """The newest search called `name`. Raises InputError, with the nearest name, when there is none."""
     import pandas as pd
 
-    with _reading(uri) as client:
+    with opened(uri) as client:
         parents = _parents(client)
         parent = next((run for run in parents if run.data.tags[names.SEARCH] == name), None)
         if parent is None:
@@ -77,7 +77,7 @@ def read_search(uri: str, name: str) -> SearchRecord:
 
 def download(uri: str, run_id: str, path: str, folder: Path) -> Path:
     """Fetch the artifact `path` of a run, a file or a folder, into `folder`; returns where it lies."""
-    with _reading(uri) as client:
+    with opened(uri) as client:
         client.get_run(run_id)
         try:
             return Path(client.download_artifacts(run_id, path, str(folder)))
@@ -86,7 +86,7 @@ def download(uri: str, run_id: str, path: str, folder: Path) -> Path:
 
 
 @contextmanager
-def _reading(uri: str) -> Iterator[MlflowClient]:
+def opened(uri: str) -> Iterator[MlflowClient]:
     """A client whose errors are InputErrors. Never creates a store: MLflow would, by looking."""
     check_uri(uri)
     if path := database(uri):
@@ -104,8 +104,8 @@ def _check_database(path: Path) -> None:
     if not path.is_file():
         raise InputError(f"there is no MLflow store {path}")
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as opened:
-            tables = {name for (name,) in opened.execute("select name from sqlite_master")}
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as found:
+            tables = {name for (name,) in found.execute("select name from sqlite_master")}
     except sqlite3.Error as error:
         raise InputError(f"{path} is not an MLflow store: {error}") from error
     if "runs" not in tables:

@@ -126,8 +126,8 @@ class Ledger:
 
     def _enter(self, uid: str) -> None:
         self.writer.tag(uid, {"kdsearch.front": "true"})
-        for file in ("student.safetensors", "input.json", "config.yaml"):
-            path = self.trial_folder(uid) / file
+        folder = self.trial_folder(uid)
+        for path in (*sorted(folder.glob("student.*")), folder / "input.json", folder / "config.yaml"):
             if path.exists():
                 self.writer.artifact(uid, path, "student")
 
@@ -142,7 +142,8 @@ class Ledger:
                 self._drop_weights(uid)
 
     def _drop_weights(self, uid: str) -> None:
-        (self.trial_folder(uid) / "student.safetensors").unlink(missing_ok=True)
+        for path in self.trial_folder(uid).glob("student.*"):
+            path.unlink(missing_ok=True)
 
     def remeasure(self, uid: str, metrics: Mapping[str, Any]) -> None:
         """Replace figures of a member of the front by those taken at the end, and note on what."""

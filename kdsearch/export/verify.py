@@ -1,0 +1,82 @@
+"""Whether an export, read back, computes what the trained student does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsearch.errors import KdsearchError
+from kdsearch.export import alone
+from kdsearch.export.files import CONFIG, GRAPH, WEIGHTS
+from kdsearch.export.load import prepare, trained
+from kdsearch.spec import load_spec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+#: Largest difference between logits of PyTorch and of ONNX Runtime, relative to the largest logit: both sum
+#: float32 products, in another order. A ResNet-110 stays below a tenth of it.
+_TOLERANCE = 1e-3
+_SECONDS = 120.0
+
+
+def verify(folder: Path, student: nn.Module, described: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Run everything in `folder` that computes logits on the same images, and compare.
+
+    The student is made anew from the config and the weights. Each graph runs in a process of its own that can
+    import NumPy and ONNX Runtime, and nothing else.
+
+    Args:
+        folder: The files of an export.
+        student: Trained, in eval mode.
+        described: `shape`, `mean`, `std` and `classes` of the data.
+
+    Returns:
+        The parity of each graph with the trained student, by file; see `kdsearch.deploy.parity`.
+
+    Raises:
+        KdsearchError: When the weights give other logits, bit for bit, or a graph at full precision others
+            than rounding explains, or one cannot be run.
+    """
+    import torch
+
+    from kdsearch.deploy import parity
+
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (64, *described["shape"]), generator=generator, dtype=torch.uint8)
+    again = trained(load_spec(folder / CONFIG).tree(), described, folder / WEIGHTS)
+    pixels = prepare(described)(images)
+    with torch.inference_mode():
+        expected = student(pixels)
+        if not torch.equal(expected, again(pixels)):
+            raise KdsearchError("the export, read back, gives other logits than the student")
+    found = {}
+    for graph in sorted(folder.glob("*.onnx")):
+        logits = _run_alone(graph, images)
+        found[graph.name] = parity(expected, logits)
+        bound = _TOLERANCE * max(1.0, float(expected.abs().max()))
+        if logits.shape != expected.shape or not bool(logits.isfinite().all()):
+            raise KdsearchError(f"{graph.name} gives no logits for images that the student takes")
+        if graph.name == GRAPH and not found[graph.name]["logit_difference"] <= bound:
+            difference = found[graph.name]["logit_difference"]
+            raise KdsearchError(f"{graph.name} gives other logits than the student: {difference:g} apart")
+    return found
+
+
+def _run_alone(graph: Path, images: Tensor) -> Tensor:
+    import numpy as np
+    import torch
+
+    with tempfile.TemporaryDirectory() as part:
+        given, answer = Path(part) / "images.npy", Path(part) / "logits.npy"
+        np.save(given, images.numpy())
+        command = [sys.executable, "-I", alone.__file__, str(graph), str(given), str(answer)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
+            raise KdsearchError(f"{graph.name} does not run by itself in ONNX Runtime: {reason}")
+        return torch.from_numpy(np.load(answer))
