@@ -15,7 +15,7 @@ from kdsearch.data import Images
 from kdsearch.deploy.form import Form, file_of
 from kdsearch.deploy.graph import write_graph
 from kdsearch.deploy.quantise import quantise
-from kdsearch.deploy.runtime import has_runtime, open_graph
+from kdsearch.deploy.runtime import has_runtime, open_graph, runtime_name
 from kdsearch.deploy.shipped import Shipped
 from kdsearch.measure import Shipping
 from kdsearch.spec import Deploy
@@ -90,7 +90,14 @@ def open_form(
         return Form(shipped, Shipping(size, device, form.batch, form.threads))
     place = device if has_runtime(device) else torch.device("cpu")
     call = open_graph(path, threads=form.threads, device=place)
-    shipping = Shipping(size, torch.device("cpu"), form.batch, form.threads, _is_dynamic(path))
+    shipping = Shipping(
+        size,
+        torch.device("cpu"),
+        form.batch,
+        form.threads,
+        runtime=runtime_name(),
+        together=_is_dynamic(path),
+    )
     return Form(call, shipping)
 
 

@@ -21,6 +21,13 @@ def has_runtime(device: torch.device | str) -> bool:
     return _PROVIDERS.get(torch.device(device).type) in onnxruntime.get_available_providers()
 
 
+def runtime_name() -> str:
+    """ONNX Runtime with its version."""
+    import onnxruntime
+
+    return f"onnxruntime {onnxruntime.__version__}"
+
+
 def open_graph(path: Path, *, threads: int, device: torch.device | str = "cpu") -> Callable[[Tensor], Tensor]:
     """The function of an ONNX file: images (B, C, H, W) uint8 to logits (B, classes), both on the CPU.
 

@@ -18,6 +18,7 @@ from kdsearch.distill.objective import Combination, Objective
 from kdsearch.distill.resident import Resident, Splits
 from kdsearch.distill.score import score, score_trained
 from kdsearch.distill.shelves import LOGITS, Shelves
+from kdsearch.distill.ship import as_trained, is_converted, timed_as
 from kdsearch.distill.shown import Teachers
 from kdsearch.distill.stages import phases
 from kdsearch.distill.terms import Sides, Term, make_terms
@@ -72,8 +73,9 @@ def run(
     result = measure_architecture(
         student, shape, figures, architecture=tree["student"], known=("architecture",)
     )
-    if timings is not None:
-        result |= timings.of(student, tree["student"], shape, classes, figures)
+    if timings is not None and not is_converted(config.deploy):
+        form = as_trained(student, config, splits, worker.device)
+        result |= timings.of(form, timed_as(config), shape, classes, figures)
     if worker.device.type == "cuda":
         student = student.to(memory_format=torch.channels_last)
     torch.manual_seed(seed)

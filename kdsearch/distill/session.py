@@ -11,10 +11,13 @@ import torch
 from torch import nn
 
 from kdsearch import models
+from kdsearch.deploy import parity
+from kdsearch.distill.evaluate import predict
 from kdsearch.distill.loop import Report
 from kdsearch.distill.resident import Resident
 from kdsearch.distill.run import Worker, run
 from kdsearch.distill.score import free_figures, score, score_trained, write_classes
+from kdsearch.distill.ship import convert, is_converted, open_shipped, timed_as
 from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
 from kdsearch.measure import (
     ALWAYS,
@@ -55,6 +58,8 @@ class Session:
             (folder / INPUT).write_text(
                 json.dumps(self.resident.splits(config).described()), encoding="utf-8"
             )
+            if is_converted(config.deploy):
+                metrics |= self._as_shipped(student, config, folder)
         return metrics
 
     def teacher(self, spec: Spec, name: str, report: Report) -> dict[str, Any]:
@@ -90,8 +95,9 @@ class Session:
 
         The accuracy of each class goes to `classes.csv` beside the weights.
         """
-        student = self._student(config, weights)
         splits, figures = self.resident.splits(config), figures_of(config)
+        device = self.worker.device
+        student = open_shipped(self._student(config, weights), config, splits, weights.parent, device)
         final: dict[str, Any] = {**measure_alone(student, splits.shape, figures)}
         if splits.test is not None:
             asked = {figure.name: figure for figure in [*free_figures(config), *figures]}.values()
@@ -99,7 +105,21 @@ class Session:
             scores |= score_trained(student, config, self.resident, asked, "test")
             final |= {f"test_{name}": value for name, value in scores.items()}
         write_classes(student, config, self.resident, weights.parent / CLASSES)
-        return final | conditions(self.worker.device)
+        return final | conditions(student.shipping.device, student.shipping.runtime)
+
+    def _as_shipped(self, student: nn.Module, config: Spec, folder: Path) -> dict[str, float]:
+        """Figures of what ships in place of those of the trained student, and how far they are apart."""
+        splits, figures = self.resident.splits(config), figures_of(config)
+        convert(student, config, splits, folder)
+        form = open_shipped(student, config, splits, folder, self.worker.device)
+        scores = score(form, config, self.resident, figures)
+        scores |= score_trained(form, config, self.resident, figures)
+        timed = self.timings.of(form, timed_as(config), splits.shape, len(splits.classes), figures)
+        trained, shipped = (
+            predict(model, splits.validation, splits.mean, splits.std, device=self.worker.device)[0]
+            for model in (student, form)
+        )
+        return scores | timed | {"size_mb": form.shipping.bytes / 1e6} | parity(trained, shipped)
 
     def _student(self, config: Spec, weights: Path) -> nn.Module:
         splits = self.resident.splits(config)

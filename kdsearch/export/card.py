@@ -56,7 +56,7 @@ def card(
         *(["## Teachers\n\n" + _teachers(config, teachers)] if config["teachers"] else []),
         "## Licences\n\n" + _licences(config),
         "## To make it again\n\n" + _again(origin),
-        "## Files\n\n" + _table(("file", "holds"), [(f"`{key}`", text) for key, text in _FILES.items()]),
+        "## Files\n\n" + _files(ships, no_graph),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -97,16 +97,20 @@ def _figures(metrics: Mapping[str, Any]) -> str:
     for key, value in metrics.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and not key.endswith("_std"):
             spread = metrics.get(f"{key}_std")
-            rows.append((key, f"{value}" + (f" ± {spread:.3g}" if isinstance(spread, int | float) else "")))
-    said = [f"{key}: {metrics[key]}." for key in ("device", "governor", "libraries") if metrics.get(key)]
-    where = f"\n\nTimed on {' '.join(said)}" if said else ""
+            rows.append(
+                (key, f"{value:.6g}" + (f" ± {spread:.3g}" if isinstance(spread, int | float) else ""))
+            )
+    said = [str(metrics[key]) for key in ("device", "governor", "libraries") if metrics.get(key)]
+    where = f"\n\nTimed on {', '.join(said)}." if said else ""
     return _table(("metric", "value"), rows) + where
 
 
 def _data(config: Mapping[str, Any], described: Mapping[str, Any]) -> str:
     data = config["data"]
     options = ", ".join(
-        f"{key} {value}" for key, value in data.items() if key not in ("source", "augment", "batch_size")
+        f"{key} {value}"
+        for key, value in data.items()
+        if key not in ("source", "root", "path", "augment", "batch_size") and value is not None
     )
     augment = ", ".join(f"{key} {value}" for key, value in data["augment"].items() if value) or "none"
     return (
@@ -140,6 +144,12 @@ def _again(origin: Mapping[str, str]) -> str:
     if not origin:
         return made
     return f"{made} It comes from run `{origin['run']}` of the search `{origin['search']}`."
+
+
+def _files(ships: str, no_graph: str) -> str:
+    held = {key: text for key, text in _FILES.items() if key != GRAPH or not no_graph}
+    held[ships] = f"{held[ships]}; what ships" if ships in held else "what ships"
+    return _table(("file", "holds"), [(f"`{key}`", text) for key, text in held.items()])
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

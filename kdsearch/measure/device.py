@@ -17,13 +17,14 @@ def device_name(device: torch.device | str) -> str:
     return _cpu_name() if device.type == "cpu" else str(device)
 
 
-def conditions(device: torch.device | str) -> dict[str, str]:
-    """What a timing depends on beside the model.
+def conditions(device: torch.device | str, runtime: str = "") -> dict[str, str]:
+    """What a timing depends on beside the model, which may run in another `runtime` than PyTorch.
 
     The `device`, the CPU's `governor` where the system tells it, and the `libraries` with their versions.
     """
     governor = _governor()
-    libraries = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.system()}"
+    others = f"{runtime}, " if runtime else ""
+    libraries = f"{others}torch {torch.__version__}, Python {platform.python_version()}, {platform.system()}"
     return {"device": device_name(device), **({"governor": governor} if governor else {})} | {
         "libraries": libraries
     }

@@ -20,6 +20,8 @@ class Shipping:
     """Images in a call."""
     threads: int = 1
     """Threads of a call."""
+    runtime: str = ""
+    """What it runs in, with its version, where that is not PyTorch."""
     together: bool = False
     """Whether the images of a call share a range, so that a split is scored in calls of `batch`."""
 
@@ -34,3 +36,15 @@ def device_of(model: nn.Module) -> torch.device:
     """Where a model's images are expected."""
     shipping = shipping_of(model)
     return next(model.parameters()).device if shipping is None else shipping.device
+
+
+def runtime_of(model: nn.Module) -> str:
+    """What a model runs in, with its version; empty for PyTorch."""
+    shipping = shipping_of(model)
+    return "" if shipping is None else shipping.runtime
+
+
+def threads_of(model: nn.Module) -> int:
+    """Threads of one call of a model on a CPU: 1 unless it ships otherwise."""
+    shipping = shipping_of(model)
+    return 1 if shipping is None else shipping.threads

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.measure._evaluation import evaluation, image_for
+from kdsearch.measure.shipping import threads_of
 from kdsearch.types import Shape
 
 WARM_UP = 50
@@ -47,7 +48,7 @@ def time_forward(model: nn.Module, shape: Shape) -> Latency:
     """
     images = [image_for(model, shape, seed=seed) for seed in range(_IMAGES)]
     clock = _cuda_ms if images[0].is_cuda else _cpu_ms
-    with evaluation(model), _one_thread():
+    with evaluation(model), _threads(threads_of(model)):
         return time_stream(lambda run: clock(model, images[run % _IMAGES]))
 
 
@@ -95,10 +96,10 @@ def _no_collection() -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread that stays on the CPU it is on: moved to another it finds its caches cold."""
-    threads, cpus = torch.get_num_threads(), _pin()
-    torch.set_num_threads(1)
+def _threads(wanted: int) -> Iterator[None]:
+    """So many threads; one alone stays on the CPU it is on: moved to another it finds its caches cold."""
+    threads, cpus = torch.get_num_threads(), _pin() if wanted == 1 else set[int]()
+    torch.set_num_threads(wanted)
     try:
         yield
     finally:

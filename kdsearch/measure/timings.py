@@ -14,6 +14,7 @@ from torch import nn
 from kdsearch.measure._measure import measure_architecture
 from kdsearch.measure.device import conditions, device_name
 from kdsearch.measure.figure import Figure
+from kdsearch.measure.shipping import device_of, runtime_of
 from kdsearch.space import digest
 from kdsearch.types import Shape
 
@@ -54,21 +55,21 @@ class Timings:
         if missing := [figure for figure in timed if figure.key not in kept]:
             taken = measure_architecture(model, shape, missing, known=("timed",))
             kept |= {figure.key: taken[figure.name] for figure in missing}
-            self._write(path, kept, config, next(model.parameters()).device)
+            self._write(path, kept, config, conditions(device_of(model), runtime_of(model)))
         return {figure.name: kept[figure.key] for figure in timed} | {"estimated": 1.0}
 
     def _write(
-        self, path: Path, kept: Mapping[str, float], config: Mapping[str, object], device: torch.device
+        self, path: Path, kept: Mapping[str, float], config: Mapping[str, object], where: Mapping[str, str]
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
-        content = {"figures": kept, "model": config, "conditions": conditions(device)}
+        content = {"figures": kept, "model": config, "conditions": where}
         part.write_text(json.dumps(content, indent=1), encoding="utf-8")
         part.replace(path)
 
     def _key(self, model: nn.Module, config: Mapping[str, object], shape: Shape, classes: int) -> str:
-        device = next(model.parameters()).device
-        return digest([dict(config), list(shape), classes, device_name(device), torch.__version__])
+        versions = [torch.__version__, *filter(None, [runtime_of(model)])]
+        return digest([dict(config), list(shape), classes, device_name(device_of(model)), *versions])
 
 
 def _read(path: Path) -> dict[str, float]:
