@@ -25,7 +25,7 @@ def latency(
     typer.echo(f"{opened.ships}: calls of {form.batch} on {form.threads} threads, {taken.runs} runs")
     for name, value in conditions.items():
         typer.echo(f"{name:<10} {value}")
-    for name, ms in (("p50", taken.median_ms), ("p90", taken.p90_ms), ("iqr", taken.iqr_ms)):
+    for name, ms in (("p50", taken.p50_ms), ("p90", taken.p90_ms), ("p99", taken.p99_ms)):
         typer.echo(f"{name:<10} {ms:.4g} ms")
     if send:
         for metric in send_latency(opened, taken, conditions, tracking_uri(uri)):
