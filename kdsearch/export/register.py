@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError
@@ -71,11 +72,11 @@ def register(export: Export, name: str, uri: str) -> Registered:
             )
         finally:
             mlflow.set_tracking_uri(before)
-        version = str(info.registered_model_version)
-        client.set_registered_model_alias(name, ALIAS, version)
+        number = str(info.registered_model_version)
+        client.set_registered_model_alias(name, ALIAS, number)
         for key, value in _tags(export).items():
-            client.set_model_version_tag(name, version, key, str(value))
-    return Registered(name, version, f"models:/{name}/{version}")
+            client.set_model_version_tag(name, number, key, str(value))
+    return Registered(name, number, f"models:/{name}/{number}")
 
 
 def _flavour(export: Export) -> dict[str, Any]:
@@ -92,6 +93,7 @@ def _flavour(export: Export) -> dict[str, Any]:
             "flavor": mlflow.onnx,
             "onnx_model": onnx.load(export.ships),
             "save_as_external_data": False,
+            "pip_requirements": [f"{name}=={version(name)}" for name in ("onnxruntime", "onnx", "numpy")],
             **common,
         }
     import mlflow.pyfunc
@@ -102,7 +104,7 @@ def _flavour(export: Export) -> dict[str, Any]:
         "flavor": mlflow.pyfunc,
         "python_model": os.fspath(served.__file__),
         "artifacts": {"export": str(export.folder)},
-        "pip_requirements": ["kdsearch"],
+        "pip_requirements": [f"kdsearch=={version('kdsearch')}"],
         **common,
     }
 
