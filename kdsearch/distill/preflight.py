@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from kdsearch import models
+from kdsearch.deploy import Shipped, write_graph
 from kdsearch.distill.layers import Layer
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.resident import load_dataset
@@ -43,7 +47,7 @@ def preflight(spec: Spec, file: str | None = None) -> Facts:
     facts = Facts(dataset.shape, dataset.classes)
     if problems := [*_teachers(spec, facts), *_students(spec, facts)]:
         raise located(problems, file)
-    if problems := [*_matches(spec, facts), *_figures(spec, facts)]:
+    if problems := [*_matches(spec, facts), *_figures(spec, facts), *_forms(spec, facts)]:
         raise located(problems, file)
     return facts
 
@@ -89,13 +93,30 @@ def _students(spec: Spec, facts: Facts) -> Iterator[Problem]:
                 return
 
 
+def _forms(spec: Spec, facts: Facts) -> Iterator[Problem]:
+    """One student of each family is exported where a spec asks for ONNX: that takes a second each."""
+    if not any(form["format"] == "onnx" for form in corners(spec.tree()["deploy"])):
+        return
+    channels = facts.shape[0]
+    families = {student["name"]: student for student in reversed(corners(spec.tree()["student"]))}
+    with tempfile.TemporaryDirectory() as folder:
+        for student in families.values():
+            model = models.build(student, facts.shape, len(facts.classes), seed=0)
+            shipped = Shipped(model, torch.zeros(channels), torch.ones(channels)).eval()
+            try:
+                write_graph(shipped, facts.shape, facts.classes, Path(folder) / "student.onnx")
+            except InputError as error:
+                yield Problem(("deploy", "format"), f"{student['name']}: {error}")
+
+
 def _matches(spec: Spec, facts: Facts) -> Iterator[Problem]:
     tree = spec.tree()
     for place, loss in all_losses(tree["distill"]):
         if not isinstance(loss.get("match"), list):
             continue
         for student in corners(tree["student"]):
-            config = {**tree, "student": student, "distill": {"losses": {loss["name"]: loss}}}
+            alone = {**tree["distill"], "losses": {loss["name"]: loss}, "stages": []}
+            config = {**tree, "student": student, "distill": alone}
             try:
                 match_layers(config, facts.layers)
             except InputError as error:

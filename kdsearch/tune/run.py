@@ -17,10 +17,11 @@ import pandas as pd
 
 from kdsearch.distill.matching import match_layers
 from kdsearch.distill.preflight import Facts, preflight
+from kdsearch.distill.ship import is_converted
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.measure import figures_of, measure_architecture
 from kdsearch.pareto import sort_front
-from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
+from kdsearch.spec import Deploy, Spec, constraints_of, dump_yaml, metrics_of
 from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups
 from kdsearch.tune.display import Display
@@ -219,6 +220,7 @@ def _cost(spec: Spec, facts: Facts) -> Any:
     bounded = {bound.name for bound in constraints_of(spec)}
     asked = [f for f in figures_of(spec) if f.name in bounded or "architecture" in f.part.needs]
     asked = [figure for figure in asked if figure.known == "architecture"]
+    sizes = {figure.name for figure in asked if figure.part.name == "size_mb"}
     known: dict[str, dict[str, float]] = {}
 
     def cost(config: Mapping[str, Any]) -> dict[str, float]:
@@ -229,7 +231,9 @@ def _cost(spec: Spec, facts: Facts) -> Any:
             known[key] = measure_architecture(
                 model, facts.shape, asked, architecture=student, known=("architecture",)
             )
-        return known.get(key, {})
+        # The file of another form is written of a trained student only.
+        left_out = sizes if is_converted(Deploy(**config["deploy"])) else frozenset[str]()
+        return {name: value for name, value in known.get(key, {}).items() if name not in left_out}
 
     return cost
 

@@ -16,7 +16,10 @@ from safetensors.torch import load_file
 from small import small_spec
 
 import kdsearch
+from kdsearch.data.sources.digits import digits
+from kdsearch.distill.resident import split
 from kdsearch.errors import InputError, KdsearchError
+from kdsearch.export import open_export
 from kdsearch.spec import load_spec
 from kdsearch.train import train_config
 
@@ -136,7 +139,8 @@ def test_an_export_is_loaded_in_a_fresh_process_by_the_lines_of_its_readme(searc
     search, _ = searched
     out = search.export(tmp_path / "student", pick="knee")
     assert {path.name for path in out.iterdir()} == {
-        "config.yaml", "student.safetensors", "metrics.json", "README.md",
+        "config.yaml", "student.safetensors", "student.onnx", "labels.txt", "metrics.json", "README.md",
+        "SHA256SUMS",
     }  # fmt: skip
     (code,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
     assert len(code.splitlines()) == 5
@@ -157,6 +161,43 @@ def test_an_exported_config_runs_as_it_is_and_reaches_the_same_figures(searched,
         assert again[name] == exported[name], name
     first, second = (load_file(folder / "student.safetensors") for folder in (out, tmp_path / "again"))
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_each_trial_is_scored_weighed_and_timed_as_it_ships(local_ray, tmp_path):
+    onnx = {"format": "onnx", "precision": {"choice": ["fp32", "int8"]}}
+    deploy = {"choice": [{"format": "torch", "precision": {"choice": ["fp32", "fp16"]}}, onnx]}
+    objectives = {"accuracy": "maximize", "size_mb": "minimize", "latency_ms": "minimize"}
+    search = {"sampler": "random", "trials": 8, "seed": 2, "concurrent": 1}
+    spec = small_spec(tmp_path, deploy=deploy, objectives=objectives, search=search)
+    found = kdsearch.search(spec)
+    trials = complete(found)
+    assert len(trials) == len(found.trials)
+    forms = {(config["deploy"]["format"], config["deploy"]["precision"]) for config in trials["config"]}
+    assert len(forms) >= 3
+    converted = [
+        c["deploy"]["format"] == "onnx" or c["deploy"]["precision"] == "fp16" for c in trials["config"]
+    ]
+    assert (trials["logit_difference"].notna() == converted).all()
+    assert (trials["latency_ms"] > 0).all()
+    for number, row in enumerate(found.front.itertuples()):
+        out = found.export(tmp_path / f"student{number}", pick=row.uid)
+        export = open_export(out)
+        assert row.size_mb == export.ships.stat().st_size / 1e6
+        data = split(digits(), 0.25, seed=2)
+        for part, images in (("accuracy", data.validation), ("test_accuracy", data.test)):
+            logits, labels = export.form().predict(images)
+            found_again = float((logits.argmax(1) == labels).double().mean())
+            assert found_again == pytest.approx(getattr(row, part)), (part, row.recipe)
+        assert "| wide |" in (out / "README.md").read_text() or not row.config["teachers"]
+        left = {path.name for path in (tmp_path / f"store/searches/small/trials/{row.uid}").glob("student.*")}
+        assert left == {"student.safetensors", export.ships.name}
+
+
+def test_a_family_that_no_graph_can_hold_is_refused_before_anything_starts(tmp_path):
+    student = {"name": "fragile:Branching"}
+    with pytest.raises(InputError, match=r"deploy\.format: fragile:Branching: .* cannot be exported to ONNX"):
+        kdsearch.search(small_spec(tmp_path, student=student, deploy={"format": "onnx"}))
+    assert not (tmp_path / "store").exists()
 
 
 def test_an_export_needs_a_new_folder_and_a_member_that_fits(searched, tmp_path):
