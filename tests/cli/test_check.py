@@ -31,7 +31,7 @@ def test_check_prints_every_dimension_whole_and_a_config(kdsearch: Run):
         assert dimension.kind in line
         assert dimension.range in line
         assert line.rstrip().endswith(dimension.when or "always")
-    assert list(parse_yaml(shown)[0]) == ["teachers", "student", "distill", "optim"]
+    assert list(parse_yaml(shown)[0]) == ["teachers", "student", "distill", "optim", "deploy"]
 
 
 def test_check_of_a_config_says_that_it_is_one(kdsearch: Run, folder: Path):
@@ -75,7 +75,8 @@ def test_schema_prints_one_json_object(kdsearch: Run):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "check", "search", "front", "export", "train", "teachers", "ui", "schema"]
+    "command",
+    ["", "check", "search", "front", "export", "predict", "latency", "train", "teachers", "ui", "schema"],
 )
 def test_every_command_has_help(kdsearch: Run, command: str):
     answer = kdsearch(*filter(None, [command]), "--help")
