@@ -13,8 +13,8 @@ from kdsearch.spec.varying import shape_of
 from kdsearch.spec.yaml import dump_yaml, parse_yaml, read_yaml
 
 __all__ = [
-    "BankUse",
     "AS_TRAINED",
+    "BankUse",
     "Choice",
     "Compute",
     "Data",
