@@ -6,10 +6,15 @@ import argparse
 import os
 import sys
 
-from benchmarks import overhead, startup, step
+from benchmarks import bank, overhead, startup, step
 from benchmarks.report import Row, markdown, note, write
 
-BENCHMARKS = {"overhead": overhead.measure, "startup": startup.measure, "step": step.measure}
+BENCHMARKS = {
+    "overhead": overhead.measure,
+    "startup": startup.measure,
+    "step": step.measure,
+    "bank": bank.measure,
+}
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from kdsearch.cli.bank import bank
 from kdsearch.cli.check import check
 from kdsearch.cli.export import export
 from kdsearch.cli.front import front
@@ -28,7 +29,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, search, front, export, predict, latency, train, teachers, layers, losses, ui, schema):
+for command in (
+    check,
+    search,
+    front,
+    export,
+    predict,
+    latency,
+    train,
+    teachers,
+    layers,
+    losses,
+    bank,
+    ui,
+    schema,
+):
     app.command()(command)
 
 
