@@ -65,7 +65,7 @@ def _rows(folder: Path) -> list[Row]:
             continue
         how = "kept in the bank" if banked else "run for every trial"
         remarks = (
-            f"{TRIALS} trials of {STEPS} steps of {BATCH} images ({images}, cropped, flipped), one thread, in "
+            f"{TRIALS} trials of {STEPS} steps of {BATCH} images ({images}, cropped, flipped), a thread, in "
             f"turns with the others; the student alone is the other. The trial before them took "
             f"{seconds(filling[count, banked])}" + (", it filled the bank" if banked else "")
         )
