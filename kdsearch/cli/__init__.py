@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from kdsearch.cli.check import check
+from kdsearch.cli.confirm import confirm
 from kdsearch.cli.export import export
 from kdsearch.cli.front import front
 from kdsearch.cli.latency import latency
@@ -28,7 +29,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, search, front, export, predict, latency, train, teachers, layers, losses, ui, schema):
+for command in (
+    check,
+    search,
+    front,
+    confirm,
+    export,
+    predict,
+    latency,
+    train,
+    teachers,
+    layers,
+    losses,
+    ui,
+    schema,
+):
     app.command()(command)
 
 

@@ -8,8 +8,10 @@ from kdsearch.pareto.distance import additive_epsilon, igd_plus
 from kdsearch.pareto.front import Change, Direction, Front, non_dominated
 from kdsearch.pareto.indicators import hypervolume, knee, reference_point
 from kdsearch.pareto.optimism import Optimism, optimism
-from kdsearch.pareto.plots import front_figure, hypervolume_figure, write_html
+from kdsearch.pareto.page import write_html
+from kdsearch.pareto.plots import front_figure
 from kdsearch.pareto.png import front_png
+from kdsearch.pareto.progress import hypervolume_figure, hypervolumes
 from kdsearch.pareto.table import front_table, sort_front, to_csv, to_json
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "front_table",
     "hypervolume",
     "hypervolume_figure",
+    "hypervolumes",
     "igd_plus",
     "interval",
     "knee",

@@ -66,14 +66,15 @@ def interval(draws: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def bands(means: Mapping[str, np.ndarray], objectives: Mapping[str, Direction]) -> dict[str, int]:
-    """Which recipes the runs can't tell apart in the first objective: 1 for the band of the best, then 2, ….
+def bands(means: Mapping[str, np.ndarray], objectives: Mapping[str, Direction], by: str) -> dict[str, int]:
+    """Which recipes the runs can't tell apart in the objective `by`: 1 for the band of the best, then 2, ….
 
     From the best mean down, a recipe joins the band while the 95% interval of its difference from the best
     of the band holds 0; the first one that is surely worse opens the next band.
     """
-    sign = -1.0 if maximised(objectives)[0] else 1.0
-    costs = {uid: sign * values[:, 0] for uid, values in means.items()}
+    column = list(objectives).index(by)
+    sign = -1.0 if objectives[by] == "maximize" else 1.0
+    costs = {uid: sign * values[:, column] for uid, values in means.items()}
     found: dict[str, int] = {}
     band, leader = 0, ""
     for uid in sorted(costs, key=lambda uid: float(costs[uid].mean())):

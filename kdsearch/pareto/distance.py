@@ -1,6 +1,6 @@
 """How far one front is from another: IGD+ and the additive epsilon.
 
-Both mix the objectives, so each is divided by its range over the reference front (by 1 where that is a point).
+Both mix the objectives, so each is divided by its range over the reference front (by 1 where it has none).
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ def test_recipes_within_the_noise_of_the_best_share_its_band():
         ),
         TWO,
     )
-    assert bands(means, TWO) == {"best": 1, "close": 1, "worse": 2, "worst": 3}
-    assert list(bands(means, {"accuracy": "minimize"}).values()) == [1, 2, 3, 3]
+    assert bands(means, TWO, "accuracy") == {"best": 1, "close": 1, "worse": 2, "worst": 3}
+    assert list(bands(means, {"accuracy": "minimize"}, "accuracy").values()) == [1, 2, 3, 3]
 
 
 def test_a_run_without_a_number_is_refused():
