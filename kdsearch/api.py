@@ -57,6 +57,18 @@ class Search:
         return self._record.state
 
     @property
+    def reference(self) -> dict[str, float]:
+        """The point up to which hypervolumes of this search count, by metric, fixed before its first trial.
+
+        Raises InputError when it states none: it is at its teachers still, or was made by an older version.
+        """
+        import json
+
+        if (text := self._record.tags.get("kdsearch.reference")) is None:
+            raise InputError(f"search '{self.name}' states no reference point (yet)")
+        return dict(json.loads(text))
+
+    @property
     def trials(self) -> pd.DataFrame:
         """One row a trial: recipe, state, baseline, front, reason, and every final metric."""
         return self._record.trials
@@ -157,7 +169,9 @@ class Search:
         from kdsearch.tune.display import Silent
 
         options: dict[str, Any] = {"seeds": seeds, "top": top, "address": address}
-        return run_confirm(self._record, self.spec, self.uri, **options, display=display or Silent())
+        return run_confirm(
+            self._record, self.spec, self.uri, self.reference, **options, display=display or Silent()
+        )
 
     def _some(self, where: str | None) -> pd.DataFrame:
         members = self.filter(where)

@@ -19,9 +19,10 @@ from kdsearch.space.canonical import needs_members
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 _SHOWN = 8
-_STUDENT, _MIDDLE, _TEACHER = 0.14, 0.5, 0.86
+_STUDENT, _MIDDLE, _TEACHER = 0.16, 0.6, 0.9
 
 
 @dataclass(frozen=True)
@@ -111,70 +112,66 @@ def _draw(shown: Sequence[tuple[str, Diagram]]) -> Figure:
             textwrap.shorten(title, 110, placeholder=" …"), loc="left", fontsize=9.5, weight="bold", color=INK
         )
         _one(axes, each, rows)
+    # The arrows end at boxes that have their places only once they were drawn.
+    figure.draw_without_rendering()
     return figure
 
 
-def _rows(shown: Diagram) -> int:
+def _rows(shown: Diagram) -> float:
     """How many lines of boxes a drawing needs: the outputs, and then the matched layers of either side."""
     ours = {link.student for link in shown.links}
     theirs = {(link.teacher, link.layer) for link in shown.links}
-    return max(2, len(shown.members), 1 + max(len(ours), len(theirs)))
+    above = max(1, len(shown.members))
+    return max(1 + len(ours), above + len(theirs), 1.4)
 
 
-def _one(axes: Axes, shown: Diagram, rows: int) -> None:
-    axes.set(xlim=(0, 1), ylim=(-rows + 0.4, 0.6))
+def _one(axes: Axes, shown: Diagram, rows: float) -> None:
+    axes.set(xlim=(0, 1), ylim=(0.4 - rows, 0.6))
     axes.axis("off")
-    _box(
-        axes, _STUDENT, 0, f"{textwrap.shorten(shown.student, 34, placeholder='…')}\noutput", BLUE, bold=True
-    )
+    name = textwrap.shorten(shown.student, 40, placeholder="…")
+    output = _box(axes, _STUDENT, 0, f"{name}\noutput", BLUE, bold=True)
     if shown.labels:
         axes.text(_STUDENT, -0.42, f"labels: {shown.labels}", ha="center", va="top", fontsize=8, color=INK)
-    # The outputs stand above the layers, so a teacher of several may be without a line of its own.
-    at = {name: -float(place) for place, name in enumerate(shown.members)}
-    for name, y in at.items():
-        _box(axes, _TEACHER, y, f"{name}\noutput", VERMILLION, bold=True)
+    boxes = [
+        _box(axes, _TEACHER, -float(place), f"{name}\noutput", VERMILLION, bold=True)
+        for place, name in enumerate(shown.members)
+    ]
     if shown.ensemble:
-        middle = sum(at.values()) / len(at)
-        _box(axes, _MIDDLE, middle, shown.ensemble, INK)
-        for y in at.values():
-            _arrow(axes, (_TEACHER - 0.1, y), (_MIDDLE + 0.09, middle), "-", "")
-        _arrow(axes, (_MIDDLE - 0.09, middle), (_STUDENT + 0.14, 0), "-", shown.outputs)
-    elif at:
-        _arrow(axes, (_TEACHER - 0.1, 0), (_STUDENT + 0.14, 0), "-", shown.outputs)
+        middle = _box(axes, _MIDDLE, -(len(boxes) - 1) / 2, shown.ensemble, INK)
+        for box in boxes:
+            _arrow(axes, box, middle, "-", "")
+        boxes = [middle]
+    for box in boxes:
+        _arrow(axes, box, output, "-", shown.outputs)
     _layers(axes, shown)
 
 
 def _layers(axes: Axes, shown: Diagram) -> None:
-    ours = {
-        name: -1.0 - place for place, name in enumerate(dict.fromkeys(link.student for link in shown.links))
-    }
-    below = -max(1.0, float(len(shown.members)) if shown.ensemble or len(shown.members) > 1 else 1.0)
+    layers = dict.fromkeys(link.student for link in shown.links)
+    ours = {name: _box(axes, _STUDENT, -1.0 - place, name, BLUE) for place, name in enumerate(layers)}
     pairs = dict.fromkeys((link.teacher, link.layer) for link in shown.links)
-    theirs = {pair: below - place for place, pair in enumerate(pairs)}
-    axes.set_ylim(min([axes.get_ylim()[0], *(y - 0.6 for y in theirs.values())]), 0.6)
-    for name, y in ours.items():
-        _box(axes, _STUDENT, y, name, BLUE)
-    for (teacher, layer), y in theirs.items():
-        _box(axes, _TEACHER, y, f"{teacher}\n{layer}", VERMILLION)
-    for link in shown.links:
-        ends = (_TEACHER - 0.1, theirs[link.teacher, link.layer]), (_STUDENT + 0.1, ours[link.student])
-        _arrow(axes, *ends, DASHES[1], link.label)
-
-
-def _box(axes: Axes, x: float, y: float, text: str, color: str, *, bold: bool = False) -> None:
-    style = {
-        "boxstyle": "round,pad=0.35",
-        "facecolor": "white",
-        "edgecolor": color,
-        "linewidth": 2.0 if bold else 1.1,
+    above = max(1, len(shown.members))
+    theirs = {
+        pair: _box(axes, _TEACHER, -float(above + place), "\n".join(pair), VERMILLION)
+        for place, pair in enumerate(pairs)
     }
-    axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color=INK, bbox=style, zorder=3)
+    for link in shown.links:
+        _arrow(axes, theirs[link.teacher, link.layer], ours[link.student], DASHES[1], link.label)
 
 
-def _arrow(axes: Axes, tail: tuple[float, float], head: tuple[float, float], dash: Any, text: str) -> None:
-    arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.1, "linestyle": dash}
-    axes.annotate("", head, tail, arrowprops=arrow, zorder=1)
-    x, y = ((a + b) / 2 for a, b in zip(tail, head, strict=True))
+def _box(axes: Axes, x: float, y: float, text: str, color: str, *, bold: bool = False) -> Text:
+    style: dict[str, Any] = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": color}
+    style["linewidth"] = 2.0 if bold else 1.1
+    return axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color=INK, bbox=style, zorder=3)
+
+
+def _arrow(axes: Axes, tail: Text, head: Text, dash: Any, text: str) -> None:
+    """From the edge of one box to the edge of another."""
+    to, start = head.get_position(), tail.get_position()
+    style: dict[str, Any] = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.1, "linestyle": dash}
+    style |= {"patchA": tail.get_bbox_patch(), "patchB": head.get_bbox_patch(), "shrinkA": 0, "shrinkB": 2}
+    axes.annotate("", to, start, arrowprops=style)
+    x, y = (to[0] + start[0]) / 2, (to[1] + start[1]) / 2
     white = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     if text:
         axes.text(x, y, text, ha="center", va="center", fontsize=8, color=INK, bbox=white, zorder=2)

@@ -46,8 +46,9 @@ def picture(figure: Figure, name: str, *, kind: str = "picture") -> str:
     """A figure as the HTML of a place in a `page`; `name` is its id there."""
     data = str(figure.to_json()).replace("</", "<\\/")
     options = '{"displaylogo": false, "responsive": true}'
+    tall = f' style="height:{figure.layout.height}px"' if figure.layout.height else ""
     return (
-        f'<div id="{name}" class="{kind}"></div>\n<script>window.pictures.push(() => {{ const f = {data};\n'
+        f'<div id="{name}" class="{kind}"{tall}></div>\n<script>window.pictures.push(() => {{ const f = {data};\n'
         f'Plotly.newPlot("{name}", f.data, f.layout, {options}); }});</script>'
     )
 

@@ -50,6 +50,7 @@ def run_confirm(
     record: SearchRecord,
     spec: Spec,
     uri: str,
+    reference: Mapping[str, float],
     *,
     seeds: int,
     top: int | None,
@@ -65,6 +66,7 @@ def run_confirm(
         record: The search, as MLflow has it.
         spec: What it searched.
         uri: MLflow's address.
+        reference: The point up to which its hypervolumes count.
         seeds: Fresh runs of each recipe, at least 2.
         top: Only so many members, the best by the first objective.
         address: Of a Ray cluster; None starts Ray here.
@@ -80,9 +82,6 @@ def run_confirm(
     chosen, twins = recipes(record.trials, objectives, top)
     if chosen.empty:
         raise InputError(f"search '{record.name}' has no front to confirm")
-    reference = json.loads(record.tags.get("kdsearch.reference", "{}"))
-    if not reference:
-        raise InputError(f"search '{record.name}' states no reference point; it was made by an older version")
     check_address(address)
     check_this_machine(spec, address)
     storage = Path(spec.compute.storage)
@@ -98,7 +97,14 @@ def run_confirm(
     if not len(runs) or runs["uid"].nunique() < 2:
         raise KdsearchError("fewer than two recipes could be trained again")
     noisy = [name for name in map(str, runs) if name in _noisy(spec) or name.startswith("test_")]
-    confirmed = judge(chosen, runs, objectives, noisy=noisy, reference=reference, twins=twins)
+    confirmed = judge(
+        _as_built(chosen, twins, set(objectives) - {*noisy}),
+        runs,
+        objectives,
+        noisy=noisy,
+        reference=reference,
+        twins=twins,
+    )
     album = replace(
         read_album(record, objectives, reference, folder), teachers=scores(teachers), confirmed=confirmed
     )
@@ -132,6 +138,18 @@ def recipes(
     firsts = done[done["baseline"] != ""].drop_duplicates("baseline")
     others = done[done["uid"].isin([*twins.values(), *firsts["uid"]]) & ~done["uid"].isin(members["uid"])]
     return (pd.concat([members, others]) if len(members) else members), twins
+
+
+def _as_built(chosen: pd.DataFrame, twins: Mapping[str, str], names: set[str]) -> pd.DataFrame:
+    """`chosen`, with what the architecture decides taken from the member where a twin shares it.
+
+    A member's latency was taken alone, at the end of the search; its twin's may be an estimate.
+    """
+    built = chosen.set_index("uid", drop=False)
+    for uid, twin in twins.items():
+        if twin in built.index:
+            built.loc[twin, list(names)] = built.loc[uid, list(names)]
+    return built.reset_index(drop=True)
 
 
 def _train(chosen: pd.DataFrame, seeds: int, folder: Path, slots: Slots, display: Display) -> pd.DataFrame:
