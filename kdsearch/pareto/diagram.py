@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.pareto._canvas import BLUE, DASHES, INK, VERMILLION, canvas, save
-from kdsearch.pareto.recipes import amount, matches, members, teachers
+from kdsearch.pareto.recipes import amount, losses, matches, members, teachers
 from kdsearch.registry import find
 from kdsearch.space import describe_model
-from kdsearch.space.canonical import needs_members
+from kdsearch.space.losses import needs_members
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,13 +50,13 @@ class Diagram:
 
 def diagram(config: Mapping[str, Any]) -> Diagram:
     """What is to be drawn of a config."""
-    losses, use = config["distill"]["losses"], config["distill"]["teachers"]
+    use = config["distill"]["teachers"]
     links: dict[tuple[str, str, str], list[str]] = {}
     texts: dict[str, list[str]] = {"labels": [], "outputs": []}
-    for label, loss in losses.items():
+    for label, loss in losses(config):
         text = f"{amount(loss['weight'])} {label}"
         for match in matches(loss):
-            pairs = [("all layers", "all layers")] if match["pairs"] == "all" else match["pairs"]
+            pairs = match["pairs"] if isinstance(match["pairs"], list) else [("all layers", "all layers")]
             for ours, theirs in pairs:
                 links.setdefault((amount(ours), match["teacher"], amount(theirs)), []).append(text)
         if not matches(loss):

@@ -48,7 +48,8 @@ def picture(figure: Figure, name: str, *, kind: str = "picture") -> str:
     options = '{"displaylogo": false, "responsive": true}'
     tall = f' style="height:{figure.layout.height}px"' if figure.layout.height else ""
     return (
-        f'<div id="{name}" class="{kind}"{tall}></div>\n<script>window.pictures.push(() => {{ const f = {data};\n'
+        f'<div id="{name}" class="{kind}"{tall}></div>\n'
+        f"<script>window.pictures.push(() => {{ const f = {data};\n"
         f'Plotly.newPlot("{name}", f.data, f.layout, {options}); }});</script>'
     )
 

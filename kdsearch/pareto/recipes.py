@@ -7,6 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from kdsearch.space.losses import all_losses
+from kdsearch.spec import shape_of
+
 Config = Mapping[str, Any]
 
 
@@ -23,19 +26,24 @@ def matches(loss: Config) -> list[Config]:
     return [match] if isinstance(match, Mapping) else list(match)
 
 
+def losses(config: Config) -> list[tuple[str, Config]]:
+    """Every loss with its label; that of an early stage as `stage 1: kd`."""
+    return [(_label(path), loss) for path, loss in all_losses(config["distill"])]
+
+
 def teachers(config: Config) -> list[str]:
     """Every teacher that a config uses, for its outputs or its features, each once."""
-    hinting = [match["teacher"] for loss in config["distill"]["losses"].values() for match in matches(loss)]
+    hinting = [match["teacher"] for _, loss in losses(config) for match in matches(loss)]
     return list(dict.fromkeys([*members(config), *hinting]))
 
 
 def amount(value: Any) -> str:
     """A weight or a temperature in three digits; of a schedule, where from and where to: `1→0.1 (linear)`."""
+    if shape := shape_of(value):
+        ends = value[shape] if isinstance(value[shape], list | tuple) else [value[shape]]
+        return "→".join(map(amount, ends)) + f" ({shape})"
     if isinstance(value, Mapping):
-        for kind, ends in value.items():
-            if isinstance(ends, Sequence) and not isinstance(ends, str):
-                return "→".join(map(amount, ends)) + f" ({kind})"
-        return ", ".join(f"{key} {amount(inner)}" for key, inner in value.items())
+        return ", ".join(f"{key} {amount(inner)}" for key, inner in value.get("per_teacher", value).items())
     if isinstance(value, list | tuple):
         return "-".join(map(amount, value))
     return f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -57,13 +65,21 @@ def varying(configs: Sequence[Config]) -> pd.DataFrame:
     return frame[several]
 
 
+def _label(path: str) -> str:
+    first, *rest = path.split(".")
+    return f"stage {int(rest[0]) + 1}: {rest[-1]}" if first == "stages" else rest[-1]
+
+
 def _leaves(value: Config, path: str) -> Iterator[tuple[str, Any]]:
     for key, inner in value.items():
         at = f"{path}.{key}"
         if key == "match":
             yield at, " and ".join(_pairs(match) for match in matches({"match": inner})) or "none"
-        elif isinstance(inner, Mapping) and any(isinstance(end, list | tuple) for end in inner.values()):
+        elif shape_of(inner):
             yield at, amount(inner)
+        elif key == "stages":
+            for index, stage in enumerate(inner):
+                yield from _leaves(stage, f"{at}.{index}")
         elif isinstance(inner, Mapping):
             yield from _leaves(inner, at)
         elif isinstance(inner, bool) or not isinstance(inner, int | float):
@@ -74,5 +90,6 @@ def _leaves(value: Config, path: str) -> Iterator[tuple[str, Any]]:
 
 def _pairs(match: Config) -> str:
     pairs = match["pairs"]
-    given = pairs if isinstance(pairs, str) else ", ".join(f"{amount(a)}→{amount(b)}" for a, b in pairs)
+    paired = isinstance(pairs, list | tuple)
+    given = ", ".join(f"{amount(a)}→{amount(b)}" for a, b in pairs) if paired else amount(pairs)
     return f"{match['teacher']}: {given}"

@@ -12,7 +12,7 @@ from kdsearch.pareto import words
 from kdsearch.pareto.album import Album
 from kdsearch.pareto.marks import baseline_names
 from kdsearch.pareto.progress import stated
-from kdsearch.pareto.recipes import members, teachers
+from kdsearch.pareto.recipes import losses, members, teachers
 
 #: A dimension below this share in every objective is said not to have been worth searching.
 _IDLE = 0.03
@@ -101,17 +101,17 @@ def _uses(album: Album) -> str:
     if not configs:
         return ""
     whom = Counter(name for config in configs for name in teachers(config))
-    losses = Counter(label for config in configs for label in config["distill"]["losses"])
+    terms = Counter(label for config in configs for label, _ in losses(config))
     several = [config for config in configs if len(members(config)) > 1]
     combined = Counter(config["distill"]["teachers"]["combine"]["name"] for config in several)
     text = (
         f"The {_count(len(configs), 'taught member')} of the front learn from these teachers "
-        f"({_tally(whom)}) on these losses ({_tally(losses)}): how many use each stands behind it."
+        f"({_tally(whom)}) on these losses ({_tally(terms)}): how many use each stands behind it."
     )
     heats = [
         loss["temperature"]
         for config in configs
-        for loss in config["distill"]["losses"].values()
+        for _, loss in losses(config)
         if isinstance(loss.get("temperature"), int | float)
     ]
     if several:
@@ -139,7 +139,7 @@ def _idle(album: Album) -> str:
 def _used(rows: pd.DataFrame) -> list[str]:
     configs = [config for config in rows.get("config", []) if config]
     whom = [f"teacher {name}" for config in configs for name in teachers(config)]
-    return list(dict.fromkeys([*whom, *(f"loss {x}" for c in configs for x in c["distill"]["losses"])]))
+    return list(dict.fromkeys([*whom, *(f"loss {x}" for c in configs for x, _ in losses(c))]))
 
 
 def _failures(album: Album) -> str:

@@ -30,6 +30,16 @@ def test_hints_of_several_teachers_and_schedules_are_read_too(configs):
     assert teachers(configs[2]) == ["conv", "mlp"]
 
 
+def test_losses_of_an_early_stage_are_told_as_such(configs):
+    config = configs[1]
+    hint = config["distill"]["losses"].pop("hint")
+    early = {"losses": {"hint": {**hint, "match": [hint["match"]]}}, "epochs": 2}
+    config["distill"]["stages"] = [early]
+    shown = diagram(config)
+    assert {link.label for link in shown.links} == {"10 stage 1: hint"} and shown.outputs == "0.9 kd, T 2"
+    assert "distill.stages.0.epochs" in varying([config, configs[0]])
+
+
 def test_the_drawing_names_all_that_it_shows(configs):
     text = diagrams_svg([("a recipe", diagram(configs[2]))])
     assert text.startswith("<svg") and text.rstrip().endswith("</svg>")
