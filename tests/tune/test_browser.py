@@ -1,4 +1,4 @@
-"""A finished search in MLflow, seen in a real browser: filter to the front, open its plot, hover, read the report.
+"""A finished search in MLflow, in a real browser: filter to the front, open its plot, hover, read the report.
 
 Needs Playwright and a Chromium (`CHROMIUM`, or on the path); skipped where one of them is not there.
 `SCREENSHOTS` names a folder for the pictures taken.
