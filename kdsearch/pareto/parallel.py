@@ -101,13 +101,9 @@ def parallel_png(shown: Parallel, path: Path) -> None:
         axes.axvline(place, color=INK, linewidth=0.8, zorder=0)
         for at, text in axis.ticks or _ends(axis.values):
             low, span = axis.values.min(), np.ptp(axis.values) or 1.0
-            axes.text(
-                place + 0.03,
-                (at - low) / span,
-                textwrap.shorten(text, 18, placeholder="…"),
-                fontsize=8,
-                color=INK,
-            )
+            short = textwrap.shorten(text, 18, placeholder="…")
+            # Not for the layout to make room for: the last axis would push all of them together.
+            axes.text(place + 0.03, (at - low) / span, short, fontsize=8, color=INK, in_layout=False)
     axes.set_xticks(
         places,
         ["\n".join(textwrap.wrap(axis.title.replace(".", " "), 14)) for axis in shown.axes],

@@ -8,9 +8,11 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from safetensors.torch import save
 from typer.testing import CliRunner
 
 import kdsearch
+from kdsearch import models
 from kdsearch.cli import app
 from kdsearch.errors import InputError
 from kdsearch.pareto import hypervolume
@@ -35,8 +37,8 @@ def test_the_reference_point_is_stated_before_the_first_trial(searched):
     search, folder = searched
     kept = json.loads((folder / "store/searches/small/reference.json").read_text())
     assert search.reference == kept and kept["accuracy"] == 0.0
-    # The largest student of the space, mlp(16), 10% enlarged.
-    assert kept["size_mb"] == pytest.approx(1.1 * search.trials["size_mb"].max())
+    largest = models.build({"name": "mlp", "hidden": [16]}, (1, 8, 8), 10)
+    assert kept["size_mb"] == pytest.approx(1.1 * len(save(largest.state_dict())) / 1e6)
     client, run = parent(search, folder)
     volumes = client.get_metric_history(run.info.run_id, "hypervolume")
     assert [point.value for point in volumes] == sorted(point.value for point in volumes)
@@ -59,6 +61,7 @@ def test_the_front_is_a_table_that_mlflow_loads(searched):
     search, folder = searched
     _, run = parent(search, folder)
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_experiment("small")
     table = mlflow.load_table("front.json", run_ids=[run.info.run_id])
     assert list(table["recipe"]) == list(search.front["recipe"])
     assert list(table.columns[:3]) == ["recipe", "accuracy", "test_accuracy"]
