@@ -170,7 +170,7 @@ def _arrow(axes: Axes, tail: Text, head: Text, dash: Any, text: str) -> None:
     to, start = head.get_position(), tail.get_position()
     style: dict[str, Any] = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.1, "linestyle": dash}
     style |= {"patchA": tail.get_bbox_patch(), "patchB": head.get_bbox_patch(), "shrinkA": 0, "shrinkB": 2}
-    axes.annotate("", to, start, arrowprops=style)
+    axes.annotate("", to, start, arrowprops=style, zorder=1)
     x, y = (to[0] + start[0]) / 2, (to[1] + start[1]) / 2
     white = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     if text:
