@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdsearch.pareto._canvas import INK
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -22,7 +24,8 @@ body { font: 16px/1.5 Inter, Helvetica, Arial, sans-serif; color: #222; margin: 
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
 table { border-collapse: collapse; font-size: .9rem; width: 100%; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #e5e5e5; text-align: right; }
-th:first-child, td:first-child { text-align: left; } .wide { overflow-x: auto; }
+td { white-space: nowrap; } th:first-child, td:first-child { text-align: left; white-space: normal; }
+ .wide { overflow-x: auto; }
 .picture { height: 560px; } .alone { height: 92vh; } figure { margin: 0 0 1.2rem; }
 svg, img { max-width: 100%; height: auto; }
 figcaption { color: #555; font-size: .9rem; } @media print { .picture { break-inside: avoid; } }
@@ -44,6 +47,9 @@ window.pictures = [];
 
 def picture(figure: Figure, name: str, *, kind: str = "picture") -> str:
     """A figure as the HTML of a place in a `page`; `name` is its id there."""
+    figure.update_layout(font={"family": "Inter, Helvetica, Arial, sans-serif", "color": INK})
+    if figure.layout.margin.t is None:
+        figure.update_layout(margin_t=40)
     data = str(figure.to_json()).replace("</", "<\\/")
     options = '{"displaylogo": false, "responsive": true}'
     tall = f' style="height:{figure.layout.height}px"' if figure.layout.height else ""

@@ -105,7 +105,7 @@ def _frame(page: Any, selector: str) -> Any:
 
 
 def _wait_for(address: str) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while True:
         try:
             urllib.request.urlopen(address, timeout=2).close()
