@@ -36,7 +36,7 @@ def test_the_dimension_that_decides_an_objective_comes_first(study):
 
 
 def test_what_is_best_decides_not_what_is_worst(study):
-    """More is better here: the weight tells who comes out first, the learning rate only who comes out last."""
+    """More is better here: the weight tells who comes first, the learning rate only who comes last."""
     turned = optuna.create_study(directions=["maximize", "minimize"])
     for trial in study.trials:
         lr, width = trial.params["optim.lr"], trial.params["student.width"]
