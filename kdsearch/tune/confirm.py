@@ -73,11 +73,13 @@ def run_confirm(
         display: Where it shows how it is going.
 
     Raises:
-        InputError: When there is no front, or nowhere to train.
+        InputError: When there is no front (yet), or nowhere to train.
         KdsearchError: When fewer than two recipes could be trained again.
     """
     if seeds < 2:
         raise InputError(f"seeds: {seeds}; a spread needs at least 2")
+    if record.state == "running":
+        raise InputError(f"search '{record.name}' still runs: its front may change")
     objectives = {metric(name): way for name, way in spec.objectives.items()}
     chosen, twins = recipes(record.trials, objectives, top)
     if chosen.empty:
@@ -115,7 +117,7 @@ def run_confirm(
     tables = [folder / "confirmed.csv", folder / "confirmed_runs.csv"]
     _log(writer, confirmed, tables)
     files = [*show(album, folder, writer), *tables]
-    writer.end(_ended(record.state))
+    writer.end("complete" if record.state == "complete" else "stopped")
     if not writer.close(timeout=60):
         display.note(f"MLflow did not take everything; the files in {folder} are complete")
     return Confirmation(confirmed, runs, files)
@@ -232,7 +234,3 @@ def _figures(row: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
         if (key in told or key in noisy or str(key).endswith("_std")) and math.isfinite(value):
             yield f"confirmed_{key}", float(value)
     yield "front_probability", float(row["front_probability"])
-
-
-def _ended(state: str) -> Any:
-    return state if state in ("complete", "stopped", "failed") else "complete"

@@ -18,9 +18,9 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
-    """A store with two finished searches of one space; the first reaches more, the second is smaller."""
+    """Two finished searches of one space, the first of which reaches more, and one that still runs."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-    points = {"one": [(0.9, 3.0), (0.7, 1.0)], "two": [(0.8, 2.0)]}
+    points = {"one": [(0.9, 3.0), (0.7, 1.0)], "two": [(0.8, 2.0)], "live": [(0.5, 1.0)]}
     for name, front in points.items():
         writer = Writer(uri, "space", name)
         reference = json.dumps({"accuracy": 0.0, "size_mb": 4.0 if name == "one" else 3.5})
@@ -31,7 +31,8 @@ def uri(tmp_path_factory):
             writer.finish(
                 uid, "complete", {"accuracy": accuracy, "size_mb": size}, {"kdsearch.front": "true"}
             )
-        writer.end("complete")
+        if name != "live":
+            writer.end("complete")
         assert writer.close(60)
     return uri
 
@@ -61,6 +62,11 @@ def test_several_searches_need_compare_and_compare_needs_several(uri, folder, kd
     ):
         answer = kdsearch("front", *arguments, "--tracking-uri", uri)
         assert answer.code == 2 and message in answer.err, answer
+
+
+def test_a_running_search_is_not_confirmed(uri, folder, kdsearch):
+    answer = kdsearch("confirm", "live", "--tracking-uri", uri)
+    assert answer.code == 2 and "search 'live' still runs" in answer.err, answer
 
 
 def test_confirm_names_the_nearest_search(uri, folder, kdsearch):
