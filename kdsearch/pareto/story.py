@@ -10,6 +10,7 @@ import pandas as pd
 
 from kdsearch.pareto import words
 from kdsearch.pareto.album import Album
+from kdsearch.pareto.indicators import hypervolume
 from kdsearch.pareto.marks import baseline_names
 from kdsearch.pareto.progress import stated
 from kdsearch.pareto.recipes import losses, members, teachers
@@ -30,7 +31,7 @@ def _search(album: Album) -> str:
     text = f"{len(trials)} recipes were trained, {extra} of them baselines; {done} came to an end."
     if not done:
         return text
-    volume = album.hypervolumes[-1]
+    volume = hypervolume(album.front, album.objectives, album.reference)
     text += f" The front has {len(album.front)}. It dominates a hypervolume of {words.short(volume)} up to "
     text += f"{stated(album.reference)}, a point fixed before the first trial."
     late = [

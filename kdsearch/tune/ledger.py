@@ -119,7 +119,7 @@ class Ledger:
 
     def _note_hypervolume(self) -> None:
         """The front's hypervolume as a metric of the search, by the number of complete trials."""
-        if self.reference:
+        if self.reference and len(self.front):
             front = pd.DataFrame([self.records[uid].metrics for uid in self.front.keys])
             done = sum(record.state == "complete" for record in self)
             volume = hypervolume(front, self.objectives, self.reference)
@@ -179,6 +179,7 @@ class Ledger:
         for uid in before:
             if uid not in self.front:
                 self._leave(uid)
+        self._note_hypervolume()
 
     def twin(self, record: Record) -> str:
         """The uid of the same student trained from labels alone."""

@@ -83,7 +83,8 @@ def test_hypervolume_after_each_trial_is_that_of_the_trials_so_far(album):
 def test_the_story_says_what_was_gained_what_was_used_and_what_was_idle(album):
     told = "\n".join(story(album))
     front = album.front
-    assert f"The front has {len(front)}." in told
+    volume = hypervolume(front, album.objectives, album.reference)
+    assert f"The front has {len(front)}. It dominates a hypervolume of {volume:#.3g}" in told
     assert "39 came to an end" in told and "size 1 MB" in told
     assert f"median {100 * front['gain'].median():+.2f}" in told
     assert "Not worth searching here (under 3% of every objective): distill.losses.ce.weight." in told
