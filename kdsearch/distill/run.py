@@ -157,7 +157,7 @@ def shelves(
         "precision": precision,
     }
     if loop.augmented:
-        views = {"seed": config.search.seed, "augment": config.data.augment.model_dump()}
+        views = {"seed": loop.seed, "augment": config.data.augment.model_dump()}
         common |= views | {"worker": f"{worker.rank} of {worker.world_size}"}
     names = {teacher for teacher, _ in outputs}
     about = {n: {"teacher": n, "weights": resident.digest(config, n)} | common for n in names}

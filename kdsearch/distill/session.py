@@ -103,7 +103,9 @@ class Session:
         splits, figures = self.resident.splits(config), figures_of(config)
         device = self.worker.device
         student = open_shipped(self._student(config, weights), config, splits, weights.parent, device)
-        final: dict[str, Any] = {**measure_alone(student, splits.shape, figures)} | self._test(student, config)
+        final: dict[str, Any] = {**measure_alone(student, splits.shape, figures)} | self._test(
+            student, config
+        )
         write_classes(student, config, self.resident, weights.parent / CLASSES)
         return final | conditions(student.shipping.device, student.shipping.runtime)
 

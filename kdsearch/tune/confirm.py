@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kdsearch.errors import InputError, KdsearchError
-from kdsearch.measure import known
+from kdsearch.measure import figures_of
 from kdsearch.pareto import sort_front, to_csv
 from kdsearch.pareto.confirmed import Confirmed, judge
 from kdsearch.pareto.page import write_whole
-from kdsearch.registry import find, metric, parts
+from kdsearch.registry import metric
 from kdsearch.space import fingerprint
 from kdsearch.spec import Spec
 from kdsearch.tracking import Writer
@@ -208,8 +208,7 @@ def _read(place: Path) -> dict[str, Any] | None:
 
 def _noisy(spec: Spec) -> set[str]:
     """The metrics that follow from what a student predicts, and so differ from run to run."""
-    named = [*parts("objective").values(), *(find("objective", name) for name in spec.objectives)]
-    return {metric(part.name) for part in named if known(part) == "predictions"}
+    return {each.name for each in figures_of(spec) if each.known in ("predictions", "trained")}
 
 
 def _log(writer: Writer, confirmed: Confirmed, tables: list[Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -34,7 +35,7 @@ def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:
         kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
         return kept
     open_ended = [name for name in spec.objectives if not is_fraction(name)]
-    extremes = pd.DataFrame(_extremes(spec, slots, open_ended) if open_ended else [])
+    extremes = pd.DataFrame(_extremes(spec, slots, folder.absolute()) if open_ended else [])
     reference = {
         metric(name): (0.0 if way == "maximize" else 1.0)
         if name not in open_ended
@@ -50,15 +51,16 @@ def _beyond(figures: pd.Series[float], way: Direction) -> float:
     return reference_point(pd.DataFrame({"worst": [worst]}), {"worst": way})["worst"]
 
 
-def _extremes(spec: Spec, slots: Slots, names: list[str]) -> list[dict[str, Any]]:
+def _extremes(spec: Spec, slots: Slots, folder: Path) -> list[dict[str, Any]]:
     """What an untrained student comes to at each of the extremes of the space."""
     drawn = sample(spec, RandomTrial(spec.search.seed))
     students = corners(spec.tree()["student"])
     figures, reason = [], ""
     for number, student in enumerate(students):
         config = load_spec({**drawn, "student": student}).plain()
-        job = {"uid": f"untrained-{number}", "kind": "untrained", "config": config, "names": names}
-        post = slots.run({**job, "folder": "."})
+        with TemporaryDirectory(dir=folder) as place:
+            job = {"uid": f"untrained-{number}", "kind": "untrained", "config": config, "folder": place}
+            post = slots.run(job)
         if "error" in post:
             reason = post["error"]
         else:

@@ -61,7 +61,7 @@ def _do(job: dict[str, Any], session: Any, report: Callable[[dict[str, float]], 
         case "finish":
             return {"metrics": session.finish(spec, folder / "student.safetensors")}
         case "untrained":
-            return {"metrics": session.untrained(spec, job["names"])}
+            return {"metrics": session.untrained(spec, folder)}
         case "confirm":
             metrics = session.trial(spec, folder, report, repeat=job["repeat"])
             stopped = metrics["epoch"] < spec.optim.epochs
