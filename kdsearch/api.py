@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kdsearch.export.register import Registered
+    from kdsearch.tune.confirm import Confirmation
     from kdsearch.tune.display import Display
     from kdsearch.tune.run import Outcome
 
@@ -54,6 +55,18 @@ class Search:
     def state(self) -> str:
         """`running`, `complete`, `stopped` or `failed`."""
         return self._record.state
+
+    @property
+    def reference(self) -> dict[str, float]:
+        """The point up to which hypervolumes of this search count, by metric, fixed before its first trial.
+
+        Raises InputError when it states none: it is at its teachers still, or was made by an older version.
+        """
+        import json
+
+        if (text := self._record.tags.get("kdsearch.reference")) is None:
+            raise InputError(f"search '{self.name}' states no reference point (yet)")
+        return dict(json.loads(text))
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -139,6 +152,26 @@ class Search:
         except InputError:
             return {}
         return parse_yaml(file.read_text(encoding="utf-8"), "teachers.yaml")[0] or {}
+
+    def confirm(
+        self,
+        *,
+        seeds: int = 5,
+        top: int | None = None,
+        address: str | None = None,
+        display: Display | None = None,
+    ) -> Confirmation:
+        """Train the front and the baselines again with fresh seeds: see `kdsearch.tune.confirm.run_confirm`.
+
+        Its figures join those of `trials` in the search when that is opened anew.
+        """
+        from kdsearch.tune.confirm import run_confirm
+        from kdsearch.tune.display import Silent
+
+        options: dict[str, Any] = {"seeds": seeds, "top": top, "address": address}
+        return run_confirm(
+            self._record, self.spec, self.uri, self.reference, **options, display=display or Silent()
+        )
 
     def _some(self, where: str | None) -> pd.DataFrame:
         members = self.filter(where)

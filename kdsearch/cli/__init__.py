@@ -9,6 +9,7 @@ import typer
 
 from kdsearch.cli.bank import bank
 from kdsearch.cli.check import check
+from kdsearch.cli.confirm import confirm
 from kdsearch.cli.export import export
 from kdsearch.cli.front import front
 from kdsearch.cli.latency import latency
@@ -33,6 +34,9 @@ for command in (
     check,
     search,
     front,
+for command in (
+    check, search, front, confirm, export, predict, latency, train, teachers, layers, losses, bank, ui, schema,
+):  # fmt: skip
     export,
     predict,
     latency,
@@ -40,7 +44,9 @@ for command in (
     teachers,
     layers,
     losses,
-    bank,
+for command in (
+    check, search, front, confirm, export, predict, latency, train, teachers, layers, losses, bank, ui, schema,
+):  # fmt: skip
     ui,
     schema,
 ):

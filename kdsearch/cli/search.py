@@ -66,8 +66,7 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
         out.print(
             f"MLflow did not take everything; the files in {outcome.folder} are complete", style="yellow"
         )
-    for plot in outcome.plots:
-        out.print(f"{plot}", highlight=False, soft_wrap=True)
+    out.print(f"{outcome.plots[0]}", highlight=False, soft_wrap=True)
     uri = (
         ""
         if found.uri.endswith(DEFAULT_URI.removeprefix("sqlite:///"))
@@ -75,5 +74,10 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
     )
     quoted = shlex.quote(outcome.name)
     out.print("\nnext:", highlight=False)
-    for command in (f"ui{uri}", f"front {quoted}{uri}", f"export {quoted}{uri} --out {quoted}-student"):
+    for command in (
+        f"ui{uri}",
+        f"front {quoted}{uri}",
+        f"confirm {quoted}{uri}",
+        f"export {quoted}{uri} --out {quoted}-student",
+    ):
         out.print(f"  {program()} {command}", highlight=False, markup=False, soft_wrap=True)

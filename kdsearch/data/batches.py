@@ -73,7 +73,7 @@ class Batches:
         self._batch_size = min(batch_size, len(images))
         self._augment = augment
         self._mean, self._std = mean.to(device), std.to(device)
-        self._seed, self._views = seed, views
+        self.seed, self._views = seed, views
         self._part = slice(rank * self._batch_size // world_size, (rank + 1) * self._batch_size // world_size)
         self._device = torch.device(device)
         self._channels_last = channels_last
@@ -138,7 +138,7 @@ class Batches:
         return list(zip(indices, map(Views, offsets, flips, centres), strict=True))
 
     def _generator(self, purpose: str, view: int) -> torch.Generator:
-        digest = hashlib.blake2b(f"{purpose} {self._seed} {view}".encode(), digest_size=8).digest()
+        digest = hashlib.blake2b(f"{purpose} {self.seed} {view}".encode(), digest_size=8).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
 
     def _seen(self, chosen: Tensor, views: Views | None) -> Tensor:

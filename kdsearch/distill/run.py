@@ -46,6 +46,7 @@ def run(
     report: Report,
     timings: Timings | None = None,
     weights_seed: int = 0,
+    repeat: int = 0,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Distill the student of a config.
 
@@ -56,6 +57,8 @@ def run(
         report: Told the metrics of each epoch; training ends early when it returns False.
         timings: Times the student, before it is trained, for objectives that need it; None leaves them out.
         weights_seed: Tells apart the initial weights of equal configs.
+        repeat: 0 in a search; another number gives fresh initial weights, and fresh batches in a fresh order,
+            on the same split and from the same teachers.
 
     Returns:
         The student, and the final metrics: every objective on the validation split, and the loss.
@@ -65,7 +68,8 @@ def run(
     splits = resident.splits(config)
     shape, classes = splits.shape, len(splits.classes)
     tree = config.tree()
-    seed = config.search.seed + (weights_seed << 32)
+    order = config.search.seed + (repeat << 40)
+    seed = order + (weights_seed << 32)
     student = models.build(tree["student"], shape, classes, seed=seed)
     figures = figures_of(config)
     student = student.to(worker.device)
@@ -80,7 +84,7 @@ def run(
         student = student.to(memory_format=torch.channels_last)
     torch.manual_seed(seed)
     metrics: dict[str, float] = {}
-    loop = batches(config, splits, worker)
+    loop = batches(config, splits, worker, seed=order)
     for phase in phases(config):
         keep = partial(shelves, config, phase.optim.precision, resident, loop, worker)
         teachers, objective = assemble(config, phase.losses, student, resident, splits, keep=keep)
@@ -107,8 +111,8 @@ def run(
     return student, final | result | {"seconds": time.perf_counter() - started}
 
 
-def batches(config: Spec, splits: Splits, worker: Worker) -> Batches:
-    """The training batches of a config for one of its workers."""
+def batches(config: Spec, splits: Splits, worker: Worker, *, seed: int | None = None) -> Batches:
+    """The training batches of a config for one of its workers; by default with the config's seed."""
     augment = config.data.augment
     return Batches(
         splits.train,
@@ -116,7 +120,7 @@ def batches(config: Spec, splits: Splits, worker: Worker) -> Batches:
         augment=Augment(crop=augment.crop, flip=augment.flip, cutout=augment.cutout),
         mean=splits.mean,
         std=splits.std,
-        seed=config.search.seed,
+        seed=config.search.seed if seed is None else seed,
         views=config.data.views,
         rank=worker.rank,
         world_size=worker.world_size,
@@ -153,7 +157,7 @@ def shelves(
         "precision": precision,
     }
     if loop.augmented:
-        views = {"seed": config.search.seed, "augment": config.data.augment.model_dump()}
+        views = {"seed": loop.seed, "augment": config.data.augment.model_dump()}
         common |= views | {"worker": f"{worker.rank} of {worker.world_size}"}
     names = {teacher for teacher, _ in outputs}
     about = {n: {"teacher": n, "weights": resident.digest(config, n)} | common for n in names}

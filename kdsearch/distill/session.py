@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from kdsearch import models
-from kdsearch.deploy import parity
+from kdsearch.deploy import Form, parity
 from kdsearch.distill.evaluate import predict
 from kdsearch.distill.loop import Report
 from kdsearch.distill.resident import Resident
 from kdsearch.distill.run import Worker, run
 from kdsearch.distill.score import free_figures, score, score_trained, write_classes
-from kdsearch.distill.ship import convert, is_converted, open_shipped, timed_as
+from kdsearch.distill.ship import as_trained, convert, is_converted, open_shipped, timed_as
 from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
 from kdsearch.measure import (
     ALWAYS,
@@ -49,9 +49,14 @@ class Session:
         self.worker = worker
         self.resident = Resident(self.store, worker.device)
 
-    def trial(self, config: Spec, folder: Path, report: Report) -> dict[str, float]:
-        """Distill the student of a config, keep its weights in `folder`, and return its metrics."""
-        student, metrics = run(config, self.resident, self.worker, report=report, timings=self.timings)
+    def trial(self, config: Spec, folder: Path, report: Report, *, repeat: int = 0) -> dict[str, float]:
+        """Distill the student of a config, keep its weights in `folder`, and return its metrics.
+
+        With another `repeat` than 0 it is the same recipe with fresh weights and batches.
+        """
+        student, metrics = run(
+            config, self.resident, self.worker, report=report, timings=self.timings, repeat=repeat
+        )
         if self.worker.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
             models.save_weights(student, folder / WEIGHTS)
@@ -98,14 +103,41 @@ class Session:
         splits, figures = self.resident.splits(config), figures_of(config)
         device = self.worker.device
         student = open_shipped(self._student(config, weights), config, splits, weights.parent, device)
-        final: dict[str, Any] = {**measure_alone(student, splits.shape, figures)}
-        if splits.test is not None:
-            asked = {figure.name: figure for figure in [*free_figures(config), *figures]}.values()
-            scores = score(student, config, self.resident, asked, "test")
-            scores |= score_trained(student, config, self.resident, asked, "test")
-            final |= {f"test_{name}": value for name, value in scores.items()}
+        final: dict[str, Any] = {**measure_alone(student, splits.shape, figures)} | self._test(
+            student, config
+        )
         write_classes(student, config, self.resident, weights.parent / CLASSES)
         return final | conditions(student.shipping.device, student.shipping.runtime)
+
+    def test(self, config: Spec, weights: Path) -> dict[str, float]:
+        """All that the test split tells of a trained student as it ships, as `test_…`."""
+        splits, device = self.resident.splits(config), self.worker.device
+        return self._test(
+            open_shipped(self._student(config, weights), config, splits, weights.parent, device), config
+        )
+
+    def _test(self, student: Form, config: Spec) -> dict[str, float]:
+        if self.resident.splits(config).test is None:
+            return {}
+        asked = {figure.name: figure for figure in [*free_figures(config), *figures_of(config)]}.values()
+        scores = score(student, config, self.resident, asked, "test")
+        scores |= score_trained(student, config, self.resident, asked, "test")
+        return {f"test_{name}": value for name, value in scores.items()}
+
+    def untrained(self, config: Spec, folder: Path) -> dict[str, float]:
+        """What a student that has learned nothing yet comes to, by metric; `folder` is for what it writes."""
+        splits, figures = self.resident.splits(config), figures_of(config)
+        tree, device = config.tree(), self.worker.device
+        shape, classes = splits.shape, len(splits.classes)
+        model = models.build(tree["student"], shape, classes, seed=config.search.seed).to(device).eval()
+        found = measure_architecture(
+            model, shape, figures, architecture=tree["student"], known=("architecture",)
+        )
+        if is_converted(config.deploy):
+            return found | self._as_shipped(model, config, folder)
+        form = as_trained(model, config, splits, device)
+        timed = self.timings.of(form, timed_as(config), shape, classes, figures)
+        return found | timed | score(form, config, self.resident, figures)
 
     def _as_shipped(self, student: nn.Module, config: Spec, folder: Path) -> dict[str, float]:
         """Figures of what ships in place of those of the trained student, and how far they are apart."""

@@ -6,20 +6,18 @@ import html
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from kdsearch.pareto import words
+from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION
 from kdsearch.pareto.front import Direction
 from kdsearch.pareto.view import View, drawn, view
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# Okabe and Ito's blue and vermillion, told apart by the colour-blind; the shapes tell them apart in print.
-BLUE, VERMILLION, GREY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#222222"
 _BASELINES = ("square", "triangle-up", "cross", "x", "star")
 _HOVERED = ("test_accuracy", "gain", "latency_ms", "size_mb", "macs", "parameters")
 
@@ -59,23 +57,6 @@ def front_figure(
         chooser = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
         figure.update_layout(updatemenus=[chooser])
     return figure
-
-
-def hypervolume_figure(values: Sequence[float]) -> Figure:
-    """The hypervolume of the front after each trial, in the order of `values`."""
-    from plotly.graph_objects import Figure, Scatter
-
-    line = {"shape": "hv", "color": BLUE, "width": 2.5}
-    hover = "after %{x} trials: %{y:.4g}<extra></extra>"
-    counts = list(range(1, len(values) + 1))
-    figure = Figure(Scatter(x=counts, y=list(values), mode="lines", line=line, hovertemplate=hover))
-    figure.update_layout(template="plotly_white", xaxis_title="Trials done", yaxis_title="Hypervolume")
-    return figure
-
-
-def write_html(figure: Figure, path: Path) -> None:
-    """Write `figure` as one page that opens without a network: Plotly itself (about 5 MB) is inside."""
-    figure.write_html(path, include_plotlyjs=True, full_html=True, config={"displaylogo": False})
 
 
 def _upright(a: str, b: str, objectives: Mapping[str, Direction]) -> tuple[str, str]:

@@ -11,17 +11,15 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
+from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION, canvas, plain, save
 from kdsearch.pareto._placing import Placer
 from kdsearch.pareto.front import Direction, non_dominated
 from kdsearch.pareto.indicators import knee
-from kdsearch.pareto.plots import BLUE, GREY, INK, VERMILLION
 from kdsearch.pareto.view import Group, View, drawn, view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SIZE = (8.0, 5.0)
-_DPI = 150
 _BASELINES = ("s", "^", "P", "X", "*")
 
 
@@ -38,18 +36,11 @@ def front_png(
     The arguments are those of `front_figure`. Trials far worse in `y` than the front and the baselines are
     left under the lower edge, and counted there.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     shown = view(trials, objectives, x, y)
     levels = {name: 100 * level for name, level in (teachers or {}).items()}
     if y not in ("accuracy", "test_accuracy"):
         levels = {}
-    # Not through pyplot: it keeps every figure, and a backend, for the whole process.
-    figure = Figure(figsize=_SIZE, dpi=_DPI, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, ((axes,),) = canvas()
     _frame(axes, shown)
     _hollow(axes, shown.others, shown, "o", 26, GREY)
     axes.plot(shown.step[:, 0], shown.step[:, 1], color=BLUE, linewidth=1.8, zorder=3)
@@ -63,7 +54,7 @@ def front_png(
     _key(axes, shown)
     figure.draw_without_rendering()
     _labels(axes, shown, objectives, levels)
-    figure.savefig(path, dpi=_DPI)
+    save(figure, path)
 
 
 def _xy(rows: pd.DataFrame, shown: View) -> np.ndarray:
@@ -104,13 +95,7 @@ def _key(axes: Axes, shown: View) -> None:
 def _frame(axes: Axes, shown: View) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(INK)
-    axes.tick_params(colors=INK, labelsize=10)
-    axes.grid(color="#EAEAEA", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.set_xlabel(words.title(shown.x), fontsize=11.5, color=INK, labelpad=6)
-    axes.set_title(words.title(shown.y), fontsize=11.5, color=INK, loc="left", pad=10)
+    plain(axes, x=words.title(shown.x), title=words.title(shown.y))
     if shown.log_x:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

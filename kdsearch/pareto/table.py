@@ -18,7 +18,7 @@ from kdsearch.pareto import words
 from kdsearch.pareto.front import Direction
 from kdsearch.pareto.marks import baseline_names
 
-_METRICS = ("accuracy", "test_accuracy", "gain", "latency_ms", "size_mb", "macs", "parameters")
+METRICS = ("accuracy", "test_accuracy", "gain", "latency_ms", "size_mb", "macs", "parameters")
 _HEADS = {
     "accuracy": "Accuracy\n%",
     "test_accuracy": "Test\n%",
@@ -41,7 +41,7 @@ def front_table(frame: pd.DataFrame, *, also: Collection[str] = (), caption: str
 
     Accuracies are in percent, the gain in percentage points; baselines are named after their recipe.
     """
-    columns = [name for name in dict.fromkeys([*_METRICS, *also]) if name in frame.columns]
+    columns = [name for name in dict.fromkeys([*METRICS, *also]) if name in frame.columns]
     table = Table(
         box=SIMPLE_HEAD, caption=caption, caption_justify="left", header_style="bold", collapse_padding=True
     )
@@ -71,5 +71,5 @@ def to_json(frame: pd.DataFrame) -> str:
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
-    first = [name for name in (*_LEADING, *_METRICS) if name in frame.columns]
+    first = [name for name in (*_LEADING, *METRICS) if name in frame.columns]
     return frame[[*first, *(name for name in frame.columns if name not in first)]]

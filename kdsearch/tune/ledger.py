@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from kdsearch.constraints import Constraint
-from kdsearch.pareto import Front
+from kdsearch.pareto import Front, hypervolume
 from kdsearch.pareto.front import Direction
 from kdsearch.space import body, canonical, config_yaml, describe, fingerprint
 from kdsearch.tracking import Writer
@@ -31,6 +31,7 @@ class Record:
     reason: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     epochs: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def recipe(self) -> str:
@@ -62,6 +63,8 @@ class Ledger:
         self.writer = writer
         self.records: dict[str, Record] = {}
         self.front = Front(self.objectives)
+        #: The point up to which hypervolumes count; nothing until it is fixed.
+        self.reference: dict[str, float] = {}
 
     def __getitem__(self, uid: str) -> Record:
         return self.records[uid]
@@ -70,7 +73,8 @@ class Ledger:
         return uid in self.records
 
     def __iter__(self) -> Iterator[Record]:
-        return iter(self.records.values())
+        # A copy: trials may begin while it is looked at.
+        return iter(tuple(self.records.values()))
 
     def trial_folder(self, uid: str) -> Path:
         """The folder of a trial's files."""
@@ -93,6 +97,7 @@ class Ledger:
         record, epoch = self.records[uid], int(metrics["epoch"])
         if epoch > record.epochs:
             record.epochs = epoch
+            record.curve.append({key: metrics[key] for key in ("loss", "accuracy") if key in metrics})
             self.writer.epoch(uid, epoch, {key: value for key, value in metrics.items() if key != "epoch"})
 
     def end(self, uid: str, state: State, metrics: Mapping[str, Any], reason: str = "") -> None:
@@ -106,10 +111,19 @@ class Ledger:
             change = self.front.add(uid, metrics)
             for left in change.left:
                 self._leave(left)
+            self._note_hypervolume()
             if change.entered:
                 self._enter(uid)
                 return
         self._drop_weights(uid)
+
+    def _note_hypervolume(self) -> None:
+        """The front's hypervolume as a metric of the search, by the number of complete trials."""
+        if self.reference and len(self.front):
+            front = pd.DataFrame([self.records[uid].metrics for uid in self.front.keys])
+            done = sum(record.state == "complete" for record in self)
+            volume = hypervolume(front, self.objectives, self.reference)
+            self.writer.metrics(None, {"hypervolume": volume}, done)
 
     def feasible(self, metrics: Mapping[str, float]) -> bool:
         """Whether every constraint holds."""
@@ -165,6 +179,7 @@ class Ledger:
         for uid in before:
             if uid not in self.front:
                 self._leave(uid)
+        self._note_hypervolume()
 
     def twin(self, record: Record) -> str:
         """The uid of the same student trained from labels alone."""

@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError
@@ -209,3 +210,15 @@ def new_study(spec: Spec, ledger: Ledger, name: str) -> optuna.Study:
         sampler=sampler,
         storage=JournalStorage(JournalFileBackend(str(ledger.folder / "study.journal"))),
     )
+
+
+def stored_study(folder: Path, name: str) -> optuna.Study | None:
+    """The study of a search as its folder keeps it; None where it keeps none."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    path = folder / "study.journal"
+    if not path.exists():
+        return None
+    return optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(path))))

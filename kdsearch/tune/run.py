@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import threading
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -21,13 +22,16 @@ from kdsearch.distill.ship import is_converted
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.measure import figures_of, measure_architecture
 from kdsearch.pareto import sort_front
+from kdsearch.pareto.album import Album
 from kdsearch.spec import Deploy, Spec, constraints_of, dump_yaml, metrics_of
 from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups
 from kdsearch.tune.display import Display
-from kdsearch.tune.finish import draw, measure_front
+from kdsearch.tune.finish import measure_front
+from kdsearch.tune.gallery import album_of, refreshed, show
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals, new_study
+from kdsearch.tune.reference import fix_reference
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.teachers import best_teacher, get_teachers
 
@@ -112,15 +116,22 @@ def _search(
     teachers = get_teachers(spec, storage, slots, display.note)
     writer.text(None, dump_yaml(teachers), "teachers.yaml")
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
+    ledger.reference = fix_reference(spec, slots, folder)
+    writer.tag(None, {"kdsearch.reference": json.dumps(ledger.reference)})
+    study = new_study(spec, ledger, name)
     proposals = Proposals(
         spec,
-        new_study(spec, ledger, name),
+        study,
         ledger,
         resolve=lambda config: match_layers(config, _remembering(facts)),
         cost=_cost(spec, facts),
         best_teacher=best_teacher(spec, teachers),
     )
-    with stoppable(proposals, slots, display) as stopped:
+
+    def album(state: str = "running") -> Album:
+        return album_of(ledger, study, teachers, name, state)
+
+    with stoppable(proposals, slots, display) as stopped, refreshed(album, folder, writer):
         _tune(proposals, ledger, slots, display, folder)
     display.close()
     if not any(record.state == "complete" for record in ledger):
@@ -129,15 +140,14 @@ def _search(
             raise KdsearchError("no trial succeeded: " + "; ".join(sorted(reasons)))
     display.note("measuring the front")
     measure_front(ledger, slots)
-    plots = draw(ledger, teachers, folder)
+    ended: Literal["stopped", "complete"] = "stopped" if stopped.is_set() else "complete"
+    plots = show(album(ended), folder, writer)
     trials = ledger.frame()
     front = sort_front(trials[trials["front"]], ledger.objectives) if len(trials) else trials
     for uid in ledger.front.keys:
         if math.isfinite(gain := ledger.gain(ledger[uid])):
             writer.metrics(uid, {"gain": gain})
-    for plot in plots:
-        writer.artifact(None, plot)
-    writer.end("stopped" if stopped.is_set() else "complete")
+    writer.end(ended)
     tracked = writer.close(timeout=60)
     ledger.prune()
     return Outcome(

@@ -60,6 +60,15 @@ def _do(job: dict[str, Any], session: Any, report: Callable[[dict[str, float]], 
             return {"record": session.teacher(spec, job["teacher"], report)}
         case "finish":
             return {"metrics": session.finish(spec, folder / "student.safetensors")}
+        case "untrained":
+            return {"metrics": session.untrained(spec, folder)}
+        case "confirm":
+            metrics = session.trial(spec, folder, report, repeat=job["repeat"])
+            stopped = metrics["epoch"] < spec.optim.epochs
+            return {
+                "metrics": metrics | session.test(spec, folder / "student.safetensors"),
+                "stopped": stopped,
+            }
         case _:
             metrics = session.trial(spec, folder, report)
             stopped = metrics["epoch"] < spec.optim.epochs

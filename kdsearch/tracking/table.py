@@ -1,0 +1,30 @@
+"""The front as a table in MLflow, shown by its pages and read by `mlflow.load_table`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from kdsearch.tracking.writer import Writer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "front.json"
+_FIRST = (
+    "recipe", "accuracy", "test_accuracy", "gain", "latency_ms", "size_mb", "macs", "parameters", "baseline",
+)  # fmt: skip
+_HIDDEN = ("config", "curve", "state", "front", "reason")
+
+
+def log_front(writer: Writer, front: pd.DataFrame) -> None:
+    """Store `front` as the table `front.json` of the search's run, in the place of the last one.
+
+    `mlflow.log_table` would add to it instead; what is written here is of its form.
+    """
+    shown = front.drop(columns=[name for name in _HIDDEN if name in front])
+    first = [name for name in _FIRST if name in shown]
+    shown = shown[[*first, *(name for name in shown if name not in first)]]
+    text = shown.reset_index(drop=True).to_json(orient="split", index=False)
+    writer.text(None, text, FILE)
+    writer.tag(None, {"mlflow.loggedArtifacts": json.dumps([{"path": FILE, "type": "table"}])})

@@ -1,0 +1,235 @@
+"""The front of a search trained again with fresh seeds: what of it was luck."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kdsearch.errors import InputError, KdsearchError
+from kdsearch.measure import figures_of
+from kdsearch.pareto import sort_front, to_csv
+from kdsearch.pareto.confirmed import Confirmed, judge
+from kdsearch.pareto.page import write_whole
+from kdsearch.registry import metric
+from kdsearch.space import fingerprint
+from kdsearch.spec import Spec
+from kdsearch.tracking import Writer
+from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups
+from kdsearch.tune.gallery import read_album, scores, show
+from kdsearch.tune.ledger import without_teachers
+from kdsearch.tune.slots import Slots
+from kdsearch.tune.teachers import get_teachers
+
+if TYPE_CHECKING:
+    from kdsearch.tracking import SearchRecord
+    from kdsearch.tune.display import Display
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What came of it: the judgement, every fresh run (`uid`, `seed`, metrics), and the files written."""
+
+    confirmed: Confirmed
+    runs: pd.DataFrame
+    files: list[Path]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each recipe, best first: see `Confirmed`."""
+        return self.confirmed.table
+
+
+def run_confirm(
+    record: SearchRecord,
+    spec: Spec,
+    uri: str,
+    reference: Mapping[str, float],
+    *,
+    seeds: int,
+    top: int | None,
+    address: str | None,
+    display: Display,
+) -> Confirmation:
+    """Train the members of a front, and the baselines, with fresh seeds, and judge the front by these runs.
+
+    A fresh seed gives other initial weights and other batches, on the same split and from the same teachers.
+    Runs that an earlier confirmation made are read, not repeated.
+
+    Args:
+        record: The search, as MLflow has it.
+        spec: What it searched.
+        uri: MLflow's address.
+        reference: The point up to which its hypervolumes count.
+        seeds: Fresh runs of each recipe, at least 2.
+        top: Only so many members, the best by the first objective.
+        address: Of a Ray cluster; None starts Ray here.
+        display: Where it shows how it is going.
+
+    Raises:
+        InputError: When there is no front (yet), or nowhere to train.
+        KdsearchError: When fewer than two recipes could be trained again.
+    """
+    if seeds < 2:
+        raise InputError(f"seeds: {seeds}; a spread needs at least 2")
+    if record.state == "running":
+        raise InputError(f"search '{record.name}' still runs: its front may change")
+    objectives = {metric(name): way for name, way in spec.objectives.items()}
+    chosen, twins = recipes(record.trials, objectives, top)
+    if chosen.empty:
+        raise InputError(f"search '{record.name}' has no front to confirm")
+    check_address(address)
+    check_this_machine(spec, address)
+    storage = Path(spec.compute.storage)
+    folder = storage / "searches" / record.name
+    (folder / "confirm").mkdir(parents=True, exist_ok=True)
+    with connected(address) as resources:
+        slots = Slots(spec.compute, groups(spec, resources), storage, folder / "train")
+        try:
+            teachers = get_teachers(spec, storage, slots, display.note)
+            runs = _train(chosen, seeds, folder / "confirm", slots, display)
+        finally:
+            slots.close()
+    if not len(runs) or runs["uid"].nunique() < 2:
+        raise KdsearchError("fewer than two recipes could be trained again")
+    noisy = [name for name in map(str, runs) if name in _noisy(spec) or name.startswith("test_")]
+    confirmed = judge(
+        _as_built(chosen, twins, set(objectives) - {*noisy}),
+        runs,
+        objectives,
+        noisy=noisy,
+        reference=reference,
+        twins=twins,
+    )
+    album = replace(
+        read_album(record, objectives, reference, folder), teachers=scores(teachers), confirmed=confirmed
+    )
+    writer = Writer(uri, spec.tracking.experiment or spec.name, record.name, resume=True)
+    writer.start({})
+    write_whole(folder / "confirmed.csv", to_csv(confirmed.table))
+    write_whole(folder / "confirmed_runs.csv", to_csv(runs))
+    tables = [folder / "confirmed.csv", folder / "confirmed_runs.csv"]
+    _log(writer, confirmed, tables)
+    files = [*show(album, folder, writer), *tables]
+    writer.end("complete" if record.state == "complete" else "stopped")
+    if not writer.close(timeout=60):
+        display.note(f"MLflow did not take everything; the files in {folder} are complete")
+    return Confirmation(confirmed, runs, files)
+
+
+def recipes(
+    trials: pd.DataFrame, objectives: Mapping[str, Any], top: int | None
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The trials to confirm, and the uid of the twin without teachers of each.
+
+    They are the members of the front (the best `top` of them), their twins, and the baselines that the
+    search began with, as far as these were trained.
+    """
+    done = trials[trials["state"] == "complete"]
+    members = sort_front(done[done["front"]], objectives).head(top if top is not None else len(done))
+    twins = {
+        str(uid): fingerprint(without_teachers(config))
+        for uid, config in members[["uid", "config"]].to_numpy()
+    }
+    firsts = done[done["baseline"] != ""].drop_duplicates("baseline")
+    others = done[done["uid"].isin([*twins.values(), *firsts["uid"]]) & ~done["uid"].isin(members["uid"])]
+    return (pd.concat([members, others]) if len(members) else members), twins
+
+
+def _as_built(chosen: pd.DataFrame, twins: Mapping[str, str], names: set[str]) -> pd.DataFrame:
+    """`chosen`, with what the architecture decides taken from the member where a twin shares it.
+
+    A member's latency was taken alone, at the end of the search; its twin's may be an estimate.
+    """
+    built = chosen.set_index("uid", drop=False)
+    for uid, twin in twins.items():
+        if twin in built.index:
+            built.loc[twin, list(names)] = built.loc[uid, list(names)]
+    return built.reset_index(drop=True)
+
+
+def _train(chosen: pd.DataFrame, seeds: int, folder: Path, slots: Slots, display: Display) -> pd.DataFrame:
+    """Every fresh run that can be had, as rows: read from file, or trained in the worker groups."""
+    jobs = [(str(row["uid"]), row, seed) for seed in range(1, seeds + 1) for row in chosen.to_dict("records")]
+    done = 0
+
+    def run(uid: str, row: Mapping[Any, Any], seed: int) -> dict[str, Any] | None:
+        nonlocal done
+        place = folder / f"{uid}-{seed}"
+        metrics = _read(place) or _one(place, row["config"], f"{uid}-{seed}", seed, slots, display)
+        done += 1
+        if metrics is None:
+            return None
+        display.note(
+            f"[{done}/{len(jobs)}] seed {seed}: accuracy {metrics['accuracy']:.4f} | {row['recipe']}"
+        )
+        return {"uid": uid, "seed": seed, **metrics}
+
+    with ThreadPoolExecutor(slots.count) as pool:
+        try:
+            rows = list(pool.map(lambda job: run(*job), jobs))
+        except KeyboardInterrupt:
+            # What is finished is on file, and the next confirmation goes on from there.
+            pool.shutdown(wait=False, cancel_futures=True)
+            slots.mailbox.stop.remote()
+            raise
+    return pd.DataFrame([row for row in rows if row is not None])
+
+
+def _one(
+    place: Path, config: dict[str, Any], uid: str, seed: int, slots: Slots, display: Display
+) -> dict[str, Any] | None:
+    job = {"uid": f"confirm-{uid}", "kind": "confirm", "config": config, "repeat": seed}
+    post = slots.run({**job, "folder": str(place.absolute())})
+    (place / "student.safetensors").unlink(missing_ok=True)
+    if post.get("stopped"):
+        return None
+    if "error" in post:
+        display.note(f"seed {seed} of {uid.partition('-')[0]} failed: {post['error']}")
+        return None
+    place.mkdir(parents=True, exist_ok=True)
+    write_whole(place / "metrics.json", json.dumps(post["metrics"]))
+    return dict(post["metrics"])
+
+
+def _read(place: Path) -> dict[str, Any] | None:
+    try:
+        metrics: dict[str, Any] = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return metrics
+
+
+def _noisy(spec: Spec) -> set[str]:
+    """The metrics that follow from what a student predicts, and so differ from run to run."""
+    return {each.name for each in figures_of(spec) if each.known in ("predictions", "trained")}
+
+
+def _log(writer: Writer, confirmed: Confirmed, tables: list[Path]) -> None:
+    """The judgement as metrics and tags of each recipe's run, and as metrics of the search."""
+    for row in confirmed.table.to_dict("records"):
+        uid = str(row["uid"])
+        writer.metrics(uid, dict(_figures(row)))
+        if row["verdict"]:
+            writer.tag(uid, {"kdsearch.verdict": row["verdict"]})
+    gap = confirmed.optimism
+    volumes = {"hypervolume_searched": gap.searched, "hypervolume_confirmed": gap.confirmed}
+    writer.metrics(None, {**volumes, "optimism_gap": gap.gap})
+    for path in tables:
+        writer.artifact(None, path)
+
+
+def _figures(row: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
+    """What is kept as metrics: `confirmed_accuracy`, `confirmed_accuracy_std`, …, `front_probability`."""
+    told = {"seeds", "gain", "gain_low", "gain_high"}
+    noisy = {str(key).removesuffix("_std") for key in row if str(key).endswith("_std")}
+    for key, value in row.items():
+        if (key in told or key in noisy or str(key).endswith("_std")) and math.isfinite(value):
+            yield f"confirmed_{key}", float(value)
+    yield "front_probability", float(row["front_probability"])

@@ -1,0 +1,132 @@
+"""The pictures, the report and the tables of a search: drawn while it runs, and at its end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kdsearch.pareto.album import Album, write_pictures
+from kdsearch.pareto.importance import importances
+from kdsearch.pareto.page import write_whole
+from kdsearch.pareto.report import report
+from kdsearch.pareto.table import to_csv
+from kdsearch.tracking.table import log_front
+from kdsearch.tune.ledger import Ledger
+
+if TYPE_CHECKING:
+    import optuna
+
+    from kdsearch.tracking import SearchRecord, Writer
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two drawings, and how many times longer than a drawing took the pause after it is at least:
+#: drawing takes no more than a twentieth of one core.
+_PAUSE, _SHARE = 30.0, 20.0
+
+
+def album_of(
+    ledger: Ledger, study: optuna.Study, teachers: Mapping[str, Mapping[str, Any]], name: str, state: str
+) -> Album:
+    """A search as it stands."""
+    records = tuple(ledger)
+    trials = ledger.frame()
+    if len(trials):
+        trials = trials.head(len(records)).copy()
+        trials["config"] = pd.Series([record.config for record in records], dtype=object)
+        trials["curve"] = pd.Series([record.curve for record in records], dtype=object)
+    return Album(
+        name=name,
+        state=state,
+        objectives=ledger.objectives,
+        reference=ledger.reference,
+        trials=trials,
+        teachers=scores(teachers),
+        importances=importances(study, ledger.objectives),
+    )
+
+
+def scores(teachers: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """The validation accuracy of each teacher, from its record."""
+    return {name: record["metrics"]["accuracy"] for name, record in teachers.items()}
+
+
+def show(album: Album, folder: Path, writer: Writer) -> list[Path]:
+    """Write all there is to see of a search to `folder` and its run; returns the files, the report first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = write_pictures(album, folder)
+    tables = {"front.csv": album.front, "trials.csv": album.trials}
+    for file, frame in tables.items():
+        write_whole(folder / file, to_csv(frame.drop(columns=["config", "curve"], errors="ignore")))
+    write_whole(folder / "report.html", report(album))
+    files = [folder / "report.html", *files, *(folder / file for file in tables)]
+    for path in files:
+        writer.artifact(None, path)
+    log_front(writer, album.front)
+    return files
+
+
+@contextmanager
+def refreshed(album: Callable[[], Album], folder: Path, writer: Writer) -> Iterator[None]:
+    """While open, draw the search anew every now and then, beside what it does, when a trial has ended."""
+    over = Event()
+
+    def draw() -> None:
+        shown, pause = 0, _PAUSE
+        while not over.wait(pause):
+            began = time.perf_counter()
+            try:
+                now = album()
+                if len(now.complete) > shown:
+                    shown = len(now.complete)
+                    show(now, folder, writer)
+            except Exception as error:
+                # A picture is never worth a search; the last drawing, outside this thread, tells of its own.
+                _log.warning("the search can't be drawn now: %s", error)
+            pause = max(_PAUSE, _SHARE * (time.perf_counter() - began))
+
+    thread = Thread(target=draw, name="kdsearch-gallery", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def read_album(
+    record: SearchRecord, objectives: Mapping[str, Any], reference: Mapping[str, float], folder: Path
+) -> Album:
+    """A search as MLflow has it, with what its `folder` holds beside that, where it is on this machine."""
+    trials = record.trials.copy()
+    trials["curve"] = pd.Series([_curve(folder / "trials" / str(uid)) for uid in trials["uid"]], dtype=object)
+    return Album(
+        name=record.name,
+        state=record.state,
+        objectives=objectives,
+        reference=reference,
+        trials=trials,
+        importances=_stored_importances(record.name, folder, objectives),
+    )
+
+
+def _curve(trial: Path) -> Any:
+    try:
+        return json.loads((trial / "result.json").read_text(encoding="utf-8"))["curve"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _stored_importances(name: str, folder: Path, objectives: Mapping[str, Any]) -> Any:
+    from kdsearch.tune.proposals import stored_study
+
+    study = stored_study(folder, name)
+    return {} if study is None else importances(study, objectives)

@@ -1,0 +1,70 @@
+"""The point up to which the hypervolume of a search counts, fixed before its first trial."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from kdsearch.errors import KdsearchError
+from kdsearch.pareto import Direction, reference_point
+from kdsearch.pareto.words import is_fraction
+from kdsearch.registry import metric
+from kdsearch.space import RandomTrial, corners, sample
+from kdsearch.spec import Spec, load_spec
+from kdsearch.tune.slots import Slots
+
+#: In the folder of a search.
+FILE = "reference.json"
+
+
+def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:
+    """The reference point of a search, by metric, kept in its folder: fixed once, and then read.
+
+    A fraction counts from its worst, 0 or 1. Every other objective counts from the worst that an untrained
+    student at the extremes of the space comes to, and 10% of that beyond.
+
+    Raises:
+        KdsearchError: When no extreme student can be measured.
+    """
+    path = folder / FILE
+    if path.exists():
+        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+    open_ended = [name for name in spec.objectives if not is_fraction(name)]
+    extremes = pd.DataFrame(_extremes(spec, slots, folder.absolute()) if open_ended else [])
+    reference = {
+        metric(name): (0.0 if way == "maximize" else 1.0)
+        if name not in open_ended
+        else _beyond(extremes[metric(name)], way)
+        for name, way in spec.objectives.items()
+    }
+    path.write_text(json.dumps(reference), encoding="utf-8")
+    return reference
+
+
+def _beyond(figures: pd.Series[float], way: Direction) -> float:
+    worst = figures.min() if way == "maximize" else figures.max()
+    return reference_point(pd.DataFrame({"worst": [worst]}), {"worst": way})["worst"]
+
+
+def _extremes(spec: Spec, slots: Slots, folder: Path) -> list[dict[str, Any]]:
+    """What an untrained student comes to at each of the extremes of the space."""
+    drawn = sample(spec, RandomTrial(spec.search.seed))
+    students = corners(spec.tree()["student"])
+    figures, reason = [], ""
+    for number, student in enumerate(students):
+        config = load_spec({**drawn, "student": student}).plain()
+        with TemporaryDirectory(dir=folder) as place:
+            job = {"uid": f"untrained-{number}", "kind": "untrained", "config": config, "folder": place}
+            post = slots.run(job)
+        if "error" in post:
+            reason = post["error"]
+        else:
+            figures.append(dict(post["metrics"]))
+    if not figures:
+        raise KdsearchError(f"no extreme student can be measured: {reason}")
+    return figures
