@@ -12,10 +12,14 @@ from kdsearch.cli.export import export
 from kdsearch.cli.front import front
 from kdsearch.cli.latency import latency
 from kdsearch.cli.layers import layers
+from kdsearch.cli.logs import logs
 from kdsearch.cli.losses import losses
 from kdsearch.cli.predict import predict
 from kdsearch.cli.schema import schema
 from kdsearch.cli.search import search
+from kdsearch.cli.status import status
+from kdsearch.cli.stop import stop
+from kdsearch.cli.sync import sync
 from kdsearch.cli.teachers import teachers
 from kdsearch.cli.train import train
 from kdsearch.cli.ui import ui
@@ -28,7 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, search, front, export, predict, latency, train, teachers, layers, losses, ui, schema):
+for command in (
+    *(check, search, status, stop, logs, sync, front, export, predict, latency),
+    *(train, teachers, layers, losses, ui, schema),
+):
     app.command()(command)
 
 
