@@ -162,7 +162,7 @@ def _made(folder: Path) -> bool:
         folder.mkdir()
     except FileExistsError:
         # One whose search was killed before it began is as good as new.
-        return {path.name for path in folder.iterdir()} <= {_LOCK} and runner(folder) is None
+        return [path.name for path in folder.iterdir()] == [_LOCK] and runner(folder) is None
     return True
 
 
