@@ -12,7 +12,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help:  ## Show what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: .venv/.ready  ## Install kdsearch and what it needs into .venv, at the locked versions
@@ -35,6 +35,14 @@ check: setup  ## Lint, types and import contracts
 .PHONY: bench
 bench: setup  ## Run the benchmarks side by side and write their table to benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
+
+.PHONY: soak
+soak: setup  ## 500 trials with a fault of a random kind every 20 s (at most 15 minutes)
+	$(BIN)/python -m tests.soak $(ARGS)
+
+.PHONY: cluster-test
+cluster-test: setup  ## A search on two nodes, of which one is killed and replaced (some minutes)
+	$(BIN)/python -m tests.cluster $(ARGS)
 
 .PHONY: lock
 lock: setup  ## Choose the newest versions again and write them to requirements.lock

@@ -182,9 +182,10 @@ class Search:
 
 
 def search(
-    spec: str | Path | Mapping[str, Any],
+    spec: str | Path | Mapping[str, Any] | None = None,
     *,
     name: str | None = None,
+    resume: str | None = None,
     trials: int | None = None,
     concurrent: int | None = None,
     address: str | None = None,
@@ -195,8 +196,11 @@ def search(
     """Search the space of a spec for its Pareto front, and return the search.
 
     Args:
-        spec: A YAML file, or its content.
+        spec: A YAML file, or its content. It may be left out of a search that is resumed from the default
+            storage folder.
         name: Of the search; by default the spec's name, with a number where that is taken.
+        resume: Go on with the search of this name: what is finished is kept, and what ran goes on from its
+            checkpoints.
         trials: Instead of `search.trials`.
         concurrent: Instead of `search.concurrent`.
         address: Of a Ray cluster; by default Ray is started here, or used as it runs in this process.
@@ -210,13 +214,27 @@ def search(
     """
     from kdsearch.tracking import resolve_uri
     from kdsearch.tune.display import Silent
+    from kdsearch.tune.folder import SPEC, STORAGE, find_folder
     from kdsearch.tune.run import run_search
 
+    if resume is not None and name is not None:
+        raise InputError("--name names a new search, --resume an earlier one: give one of them")
+    if spec is None:
+        if resume is None:
+            raise InputError("a new search needs a spec")
+        spec = find_folder(Path(STORAGE), resume) / SPEC
     given = {"search.trials": trials, "search.concurrent": concurrent, "tracking.uri": tracking_uri}
     more = [f"{key}={value}" for key, value in given.items() if value is not None]
     checked = load_spec(spec, [*overrides, *more])
     file = None if isinstance(spec, Mapping) else str(spec)
-    outcome = run_search(checked, file=file, name=name, address=address, display=display or Silent())
+    outcome = run_search(
+        checked,
+        file=file,
+        name=resume or name,
+        resume=resume is not None,
+        address=address,
+        display=display or Silent(),
+    )
     return Search(outcome.name, resolve_uri(checked.tracking.uri), outcome)
 
 

@@ -14,10 +14,14 @@ from kdsearch.cli.export import export
 from kdsearch.cli.front import front
 from kdsearch.cli.latency import latency
 from kdsearch.cli.layers import layers
+from kdsearch.cli.logs import logs
 from kdsearch.cli.losses import losses
 from kdsearch.cli.predict import predict
 from kdsearch.cli.schema import schema
 from kdsearch.cli.search import search
+from kdsearch.cli.status import status
+from kdsearch.cli.stop import stop
+from kdsearch.cli.sync import sync
 from kdsearch.cli.teachers import teachers
 from kdsearch.cli.train import train
 from kdsearch.cli.ui import ui
@@ -31,24 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    check,
-    search,
-    front,
-for command in (
-    check, search, front, confirm, export, predict, latency, train, teachers, layers, losses, bank, ui, schema,
-):  # fmt: skip
-    export,
-    predict,
-    latency,
-    train,
-    teachers,
-    layers,
-    losses,
-for command in (
-    check, search, front, confirm, export, predict, latency, train, teachers, layers, losses, bank, ui, schema,
-):  # fmt: skip
-    ui,
-    schema,
+    *(check, search, status, stop, logs, sync, front, confirm, export, predict, latency),
+    *(train, teachers, layers, losses, bank, ui, schema),
 ):
     app.command()(command)
 

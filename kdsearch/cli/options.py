@@ -27,6 +27,8 @@ TrackingUri = Annotated[
 ExportFolder = Annotated[
     Path, typer.Argument(metavar="EXPORT", help="The folder of an export", show_default=False)
 ]
+Storage = Annotated[Path, typer.Option(metavar="FOLDER", help="The `compute.storage` of the search")]
+SearchName = Annotated[str, typer.Argument(metavar="NAME", help="Of the search", show_default=False)]
 Where = Annotated[
     str | None,
     typer.Option("--where", metavar="CONSTRAINTS", help='Such as "latency_ms <= 1 and size_mb < 2"'),

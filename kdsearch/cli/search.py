@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsearch.cli.options import DEFAULT_URI, Overrides, SpecFile, TrackingUri, console, program
+from kdsearch.cli.options import DEFAULT_URI, Overrides, TrackingUri, console, program
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def search(
-    space: SpecFile,
+    space: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SPACE.yaml]", help="The spec; not needed with --resume", show_default=False),
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; by default Ray is started here")
     ] = None,
@@ -26,6 +30,9 @@ def search(
     concurrent: Annotated[int | None, typer.Option(help="Trials at the same time", min=1)] = None,
     tracking_uri: TrackingUri = None,
     name: Annotated[str | None, typer.Option(help="Of the search; by default the spec's name")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Go on with an earlier search, however it ended")
+    ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Search a space for its Pareto front. Ctrl-C once keeps all that is done, and prints the front."""
@@ -36,6 +43,7 @@ def search(
     found = kdsearch.search(
         space,
         name=name,
+        resume=resume,
         trials=trials,
         concurrent=concurrent,
         address=address,
@@ -63,9 +71,11 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
         out.print(f"failed: {row.recipe}: {row.reason}", highlight=False, markup=False, soft_wrap=True)
     out.print(front_table(outcome.front))
     if not outcome.tracked:
-        out.print(
-            f"MLflow did not take everything; the files in {outcome.folder} are complete", style="yellow"
-        )
+        told = f"MLflow did not take everything; the files in {outcome.folder} are complete, and"
+        later = f"`{program()} sync {outcome.name}{_storage(outcome)}` tells it later"
+        out.print(f"{told} {later}", style="yellow", soft_wrap=True)
+    if outcome.stopped:
+        out.print(f"stopped; `--resume {outcome.name}` goes on with it", highlight=False)
     out.print(f"{outcome.plots[0]}", highlight=False, soft_wrap=True)
     uri = (
         ""
@@ -81,3 +91,10 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
         f"export {quoted}{uri} --out {quoted}-student",
     ):
         out.print(f"  {program()} {command}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _storage(outcome: Outcome) -> str:
+    from kdsearch.tune.folder import STORAGE
+
+    storage = outcome.folder.parent.parent
+    return "" if storage == Path(STORAGE) else f" --storage {shlex.quote(str(storage))}"

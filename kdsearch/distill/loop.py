@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kdsearch.data import Batches
+from kdsearch.distill.checkpoint import Checkpoint
 from kdsearch.distill.objective import Objective
 from kdsearch.distill.shown import NOTHING, Teachers
 from kdsearch.errors import KdsearchError
@@ -35,6 +36,7 @@ def distill(
     epochs: range,
     evaluate: Callable[[], dict[str, float]],
     report: Report,
+    checkpoint: Checkpoint | None = None,
     data_parallel: bool = False,
 ) -> dict[str, float]:
     """Train the student of `objective` in place.
@@ -47,6 +49,7 @@ def distill(
         epochs: Which passes over the images these are; each is a view of its own.
         evaluate: Scores the student as it is; called after each epoch.
         report: Told after each epoch; see `Report`.
+        checkpoint: Gone on from, and kept up to date; None for none.
         data_parallel: Average gradients over the process group's workers.
 
     Returns:
@@ -64,13 +67,15 @@ def distill(
     optimizer = find("optimizer", optim.part).load()(
         [p for p in objective.parameters() if p.requires_grad], **optim.options
     )
-    rate = _rate(optim, steps=len(epochs) * math.ceil(len(batches) / optim.accumulate))
+    steps = math.ceil(len(batches) / optim.accumulate)
+    rate = _rate(optim, steps=len(epochs) * steps)
     peaks = [group["lr"] for group in optimizer.param_groups]
     autocast: AbstractContextManager[None] = nullcontext()
     if optim.precision == "bf16":
         autocast = torch.autocast(device.type, torch.bfloat16)
-    done, metrics = 0, dict[str, float]()
-    for epoch in epochs:
+    first = checkpoint.restore(objective, optimizer, epochs) if checkpoint else epochs.start
+    done, metrics = (first - epochs.start) * steps, dict[str, float]()
+    for epoch in range(first, epochs.stop):
         started = time.perf_counter()
         objective.train()
         sums = torch.zeros(1 + len(objective.labels), device=device)
@@ -96,7 +101,11 @@ def distill(
             raise TrainingError(f"the loss became {metrics['loss']} in epoch {epoch + 1}")
         metrics |= evaluate()
         metrics["seconds"] = time.perf_counter() - started
-        if not report(metrics):
+        go_on = report(metrics)
+        if checkpoint:
+            last_epoch = epoch + 1 == epochs.stop
+            checkpoint.save(objective, optimizer, metrics, last=last_epoch, now=not go_on)
+        if not go_on:
             break
     return metrics
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from kdsearch import models
 from kdsearch.data import Augment, Batches
+from kdsearch.distill.checkpoint import Checkpoint
 from kdsearch.distill.layers import Layer, all_layers, hintable_layers
 from kdsearch.distill.loop import Report, distill
 from kdsearch.distill.objective import Combination, Objective
@@ -47,6 +48,7 @@ def run(
     timings: Timings | None = None,
     weights_seed: int = 0,
     repeat: int = 0,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Distill the student of a config.
 
@@ -59,6 +61,7 @@ def run(
         weights_seed: Tells apart the initial weights of equal configs.
         repeat: 0 in a search; another number gives fresh initial weights, and fresh batches in a fresh order,
             on the same split and from the same teachers.
+        checkpoint: Gone on from, and kept up to date; None for none.
 
     Returns:
         The student, and the final metrics: every objective on the validation split, and the loss.
@@ -85,7 +88,11 @@ def run(
     torch.manual_seed(seed)
     metrics: dict[str, float] = {}
     loop = batches(config, splits, worker, seed=order)
+    for told in checkpoint.told if checkpoint else ():
+        report(told)
     for phase in phases(config):
+        if checkpoint and checkpoint.epoch >= phase.epochs.stop:
+            continue
         keep = partial(shelves, config, phase.optim.precision, resident, loop, worker)
         teachers, objective = assemble(config, phase.losses, student, resident, splits, keep=keep)
         try:
@@ -97,6 +104,7 @@ def run(
                 epochs=phase.epochs,
                 evaluate=partial(score, student, config, resident, figures),
                 report=report,
+                checkpoint=checkpoint,
                 data_parallel=worker.world_size > 1,
             )
         finally:

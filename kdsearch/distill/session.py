@@ -12,6 +12,7 @@ from torch import nn
 
 from kdsearch import models
 from kdsearch.deploy import Form, parity
+from kdsearch.distill.checkpoint import Checkpoint
 from kdsearch.distill.evaluate import predict
 from kdsearch.distill.loop import Report
 from kdsearch.distill.resident import Resident
@@ -19,6 +20,7 @@ from kdsearch.distill.run import Worker, run
 from kdsearch.distill.score import free_figures, score, score_trained, write_classes
 from kdsearch.distill.ship import as_trained, convert, is_converted, open_shipped, timed_as
 from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
+from kdsearch.errors import KdsearchError
 from kdsearch.measure import (
     ALWAYS,
     Timings,
@@ -33,6 +35,8 @@ from kdsearch.spec import Spec
 #: Files in a trial's folder: the student's weights, what its images and classes are, and, of a member of the
 #: front, how accurate it is on each class.
 WEIGHTS, INPUT, CLASSES = "student.safetensors", "input.json", "classes.csv"
+#: And, while it trains, its last checkpoint.
+CHECKPOINT = "checkpoint.pt"
 
 
 class Session:
@@ -55,7 +59,13 @@ class Session:
         With another `repeat` than 0 it is the same recipe with fresh weights and batches.
         """
         student, metrics = run(
-            config, self.resident, self.worker, report=report, timings=self.timings, repeat=repeat
+            config,
+            self.resident,
+            self.worker,
+            report=report,
+            timings=self.timings,
+            repeat=repeat,
+            checkpoint=self._checkpoint(folder / CHECKPOINT, config),
         )
         if self.worker.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
@@ -74,10 +84,18 @@ class Session:
             return record
         given = spec.teachers[name].weights
         config = teacher_config(spec, name)
+        checkpoint = self._checkpoint(self.store.folder / f"{key}.checkpoint", config)
         if given is None:
-            model, _ = run(
-                config, self.resident, self.worker, report=report, weights_seed=copy_number(spec, name)
+            model, metrics = run(
+                config,
+                self.resident,
+                self.worker,
+                report=report,
+                weights_seed=copy_number(spec, name),
+                checkpoint=checkpoint,
             )
+            if metrics["epoch"] < config.optim.epochs:
+                raise KdsearchError(f"its training was stopped after epoch {metrics['epoch']:.0f}")
         else:
             model = self._student(config, Path(given))
         record = {
@@ -92,7 +110,12 @@ class Session:
             if given is None:
                 models.save_weights(model, self.store.weights(key))
             self.store.write(key, record)
+        checkpoint.remove()
         return record
+
+    def _checkpoint(self, path: Path, config: Spec) -> Checkpoint:
+        rank, world_size = self.worker.rank, self.worker.world_size
+        return Checkpoint(path, config.compute.checkpoint_every, rank=rank, world_size=world_size)
 
     def finish(self, config: Spec, weights: Path) -> dict[str, Any]:
         """Figures that are taken once, at the end: all that the test split tells, and timings with nothing

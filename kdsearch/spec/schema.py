@@ -115,6 +115,8 @@ class Compute(Section):
     cpus_per_worker: Positive = Field(1, description="CPUs, and threads, of a worker")
     gpus_per_worker: NonNegative = Field(0, description="GPUs of a worker; a fraction shares one")
     storage: str = Field("kdsearch_store", description="Folder for searches, teachers and measurements")
+    epoch_timeout: Positive = Field(7200, description="Seconds after which an epoch counts as hung")
+    checkpoint_every: NonNegative = Field(60, description="Seconds between two checkpoints of a training")
 
 
 class Tracking(Section):

@@ -9,6 +9,7 @@ from kdsearch.tracking.amend import add_to_run
 from kdsearch.tracking.provenance import provenance
 from kdsearch.tracking.reader import SearchRecord, download, opened, read_search, search_names
 from kdsearch.tracking.store import check_uri, public_uri, resolve_uri
+from kdsearch.tracking.work import now
 from kdsearch.tracking.writer import Writer
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "add_to_run",
     "check_uri",
     "download",
+    "now",
     "opened",
     "provenance",
     "public_uri",

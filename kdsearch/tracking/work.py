@@ -67,9 +67,9 @@ class Work:
             len(self.params) + len(self.tags) + len(self.points) + len(self.files) + (self.state is not None)
         )
 
-    def enter(self, state: State) -> None:
-        """Set the state, as of now."""
-        self.state, self.changed = state, now()
+    def enter(self, state: State, at: int | None = None) -> None:
+        """Set the state, as of `at`, by default now."""
+        self.state, self.changed = state, at or now()
 
     def put(self, file: Upload | Text | Remove) -> None:
         """Add a file operation; a text that is to be overwritten before it was ever written is dropped."""

@@ -70,26 +70,44 @@ class Writer:
             self.text(None, text, file)
         self._thread.start()
 
-    def trial(self, uid: str, name: str, config: Mapping[str, object], tags: Mapping[str, str]) -> None:
-        """A trial begins, or begins again: `name` is its recipe in words, `config` a spec without domains."""
+    def trial(
+        self,
+        uid: str,
+        name: str,
+        config: Mapping[str, object],
+        tags: Mapping[str, str],
+        *,
+        at: int | None = None,
+    ) -> None:
+        """A trial begins, or begins again: `name` is its recipe in words, `config` a spec without domains.
+
+        Here and below `at` is when that was, in milliseconds since 1970, by default now. MLflow takes the
+        same figure of the same moment only once, so that all of a search may be told again.
+        """
         whole = json.dumps(config, default=str)
         fits = len(whole) <= names.LONGEST_CONFIG_TAG
         self._enter(uid, "running", {**tags, **({names.CONFIG: whole} if fits else {})}, name=name)
         if not fits:
             self.text(uid, whole, names.CONFIG_FILE)
         with self._work(uid) as work:
+            work.born = at or work.born
             work.params |= names.flatten(config)
-            work.points.append(Point(now(), 0, names.numbers(config)))
+            work.points.append(Point(at or now(), 0, names.numbers(config)))
 
-    def epoch(self, uid: str | None, step: int, metrics: Mapping[str, float]) -> None:
+    def epoch(
+        self, uid: str | None, step: int, metrics: Mapping[str, float], *, at: int | None = None
+    ) -> None:
         """Metrics of one epoch, stored as `epoch/…`, apart from the final ones."""
-        self.metrics(uid, {names.EPOCH_PREFIX + key: value for key, value in metrics.items()}, step)
+        named = {names.EPOCH_PREFIX + key: value for key, value in metrics.items()}
+        self.metrics(uid, named, step, at=at)
 
-    def metrics(self, uid: str | None, metrics: Mapping[str, float], step: int = 0) -> None:
+    def metrics(
+        self, uid: str | None, metrics: Mapping[str, float], step: int = 0, *, at: int | None = None
+    ) -> None:
         """Metrics under their own names; an infinite one is left out."""
         values = {names.metric_key(key): value for key, value in names.finite(metrics).items()}
         with self._work(uid) as work:
-            work.points.append(Point(now(), step, values))
+            work.points.append(Point(at or now(), step, values))
 
     def finish(
         self,
@@ -97,10 +115,13 @@ class Writer:
         state: Literal["complete", "failed", "stopped"],
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
+        *,
+        at: int | None = None,
     ) -> None:
         """A trial ended, with these final objectives."""
-        self.metrics(uid, metrics)
-        self._enter(uid, state, tags)
+        if metrics:
+            self.metrics(uid, metrics, at=at)
+        self._enter(uid, state, tags, at=at)
 
     def tag(self, uid: str | None, tags: Mapping[str, str]) -> None:
         """Set tags; the last value of each wins."""
@@ -142,11 +163,18 @@ class Writer:
         with self._changed:
             return sum(map(len, self._waiting.values())) + len(self._writing or ())
 
-    def _enter(self, uid: str | None, state: State, tags: Mapping[str, str], name: str = "") -> None:
+    def _enter(
+        self,
+        uid: str | None,
+        state: State,
+        tags: Mapping[str, str],
+        name: str = "",
+        at: int | None = None,
+    ) -> None:
         self.tag(uid, {**tags, names.STATE: state})
         with self._work(uid) as work:
             work.name = name or work.name
-            work.enter(state)
+            work.enter(state, at)
 
     @contextmanager
     def _work(self, uid: str | None) -> Iterator[Work]:

@@ -47,7 +47,8 @@ def connected(address: str | None) -> Iterator[Mapping[str, float]]:
     if ours:
         try:
             ray.init(
-                address=None if address == "local" else address,
+                # Left to itself Ray would join whatever `ray start` noted last, dead or alive.
+                address=address or os.environ.get("RAY_ADDRESS") or "local",
                 include_dashboard=None if address else False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -56,7 +57,8 @@ def connected(address: str | None) -> Iterator[Mapping[str, float]]:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InputError(f"--address {address}: no Ray answers there ({error})") from None
     logging.getLogger("ray.train").setLevel(logging.ERROR)
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    # It would log tracebacks of errors that we tell in a line.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield ray.cluster_resources()
     finally:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console, Group
@@ -11,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from kdsearch.tune.ledger import Ledger, Record
+from kdsearch.tune.ledger import Ledger
+from kdsearch.tune.records import Record
 
 
 class Display(Protocol):
@@ -126,6 +130,34 @@ class LiveTable:
             overflow="ellipsis",
             no_wrap=True,
         )
+
+
+class Logged:
+    """Shows what another display shows, and writes its lines to a file, for `kdsearch logs`."""
+
+    def __init__(self, display: Display, file: Path) -> None:
+        self._display, self._file = display, file
+
+    def note(self, text: str) -> None:
+        """A line in both."""
+        self._display.note(text)
+        self._write(lambda lines: lines.note(text))
+
+    def update(self, ledger: Ledger, planned: int, record: Record) -> None:
+        """A line in the file once the trial has ended."""
+        self._display.update(ledger, planned, record)
+        self._write(lambda lines: lines.update(ledger, planned, record))
+
+    def close(self) -> None:
+        """Nothing more in the file."""
+        self._display.close()
+
+    def _write(self, show: Callable[[Lines], None]) -> None:
+        with (
+            suppress(OSError),
+            self._file.open("a", encoding="utf-8") as file,
+        ):  # a full disk is told of elsewhere
+            show(Lines(Console(file=file, width=10_000)))
 
 
 def display_for(console: Console) -> Display:

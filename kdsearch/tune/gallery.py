@@ -126,7 +126,7 @@ def _curve(trial: Path) -> Any:
 
 
 def _stored_importances(name: str, folder: Path, objectives: Mapping[str, Any]) -> Any:
-    from kdsearch.tune.proposals import stored_study
+    from kdsearch.tune.study import stored_study
 
     study = stored_study(folder, name)
     return {} if study is None else importances(study, objectives)

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from kdsearch.constraints import Constraint
 from kdsearch.pareto import Front, hypervolume
 from kdsearch.pareto.front import Direction
-from kdsearch.space import body, canonical, config_yaml, describe, fingerprint
-from kdsearch.tracking import Writer
-
-State = Literal["running", "complete", "failed", "stopped"]
-
-
-@dataclass
-class Record:
-    """One trial. `baseline` is '', 'labels' (no teacher), or 'kd' (plain distillation)."""
-
-    uid: str
-    number: int
-    config: dict[str, Any]
-    baseline: str = ""
-    state: State = "running"
-    reason: str = ""
-    metrics: dict[str, Any] = field(default_factory=dict)
-    epochs: int = 0
-    curve: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def recipe(self) -> str:
-        """The config in words."""
-        return describe(self.config)
+from kdsearch.space import body, canonical, fingerprint
+from kdsearch.tracking import Writer, now
+from kdsearch.tune.records import (
+    CHECKPOINT,
+    Record,
+    State,
+    has_weights,
+    read_epochs,
+    read_records,
+    write_epoch,
+    write_result,
+    write_trial,
+)
 
 
 def without_teachers(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,33 +68,56 @@ class Ledger:
         """The folder of a trial's files."""
         return self.folder / "trials" / uid
 
-    def start(self, uid: str, config: dict[str, Any], baseline: str) -> Record:
-        """A trial begins."""
-        record = Record(uid, len(self.records), config, baseline)
-        self.records[uid] = record
+    def start(
+        self, uid: str, config: dict[str, Any], baseline: str, params: Mapping[str, Any] | None = None
+    ) -> Record:
+        """A trial begins, or goes on."""
+        if (record := self.records.get(uid)) is not None:
+            record.state, record.reason = "running", ""
+        else:
+            record = Record(uid, len(self.records), config, baseline, params=dict(params or {}), began=now())
+            write_trial(self.trial_folder(uid), record)
+            self.records[uid] = record
+        self._tell_start(record)
+        return record
+
+    def _tell_start(self, record: Record) -> None:
         tags = {
             "kdsearch.number": str(record.number),
-            "kdsearch.baseline": baseline,
+            "kdsearch.baseline": record.baseline,
             "kdsearch.front": "false",
+            "kdsearch.reason": "",
         }
-        self.writer.trial(uid, record.recipe, config, tags)
-        return record
+        self.writer.trial(record.uid, record.recipe, record.config, tags, at=record.began)
 
     def epoch(self, uid: str, metrics: Mapping[str, float]) -> None:
         """A trial finished an epoch. Epochs it has told of already (its worker died) are passed over."""
         record, epoch = self.records[uid], int(metrics["epoch"])
         if epoch > record.epochs:
-            record.epochs = epoch
+            record.epochs, at = epoch, now()
             record.curve.append({key: metrics[key] for key in ("loss", "accuracy") if key in metrics})
-            self.writer.epoch(uid, epoch, {key: value for key, value in metrics.items() if key != "epoch"})
+            write_epoch(self.trial_folder(uid), at, metrics)
+            self._tell_epoch(uid, at, metrics)
 
-    def end(self, uid: str, state: State, metrics: Mapping[str, Any], reason: str = "") -> None:
+    def _tell_epoch(self, uid: str, at: int, metrics: Mapping[str, float]) -> None:
+        rest = {key: value for key, value in metrics.items() if key not in ("epoch", "time")}
+        self.writer.epoch(uid, int(metrics["epoch"]), rest, at=at)
+
+    def end(
+        self,
+        uid: str,
+        state: State,
+        metrics: Mapping[str, Any],
+        reason: str = "",
+        *,
+        infeasible: bool = False,
+    ) -> None:
         """A trial ended; the front is brought up to date."""
         record = self.records[uid]
         record.state, record.metrics, record.reason = state, dict(metrics), reason
-        self.write(record)
-        assert state != "running"
-        self.writer.finish(uid, state, numbers(metrics), {"kdsearch.reason": reason} if reason else {})
+        record.infeasible, record.ended = infeasible, now()
+        write_result(self.trial_folder(uid), record)
+        self._tell_end(record)
         if state == "complete" and self.feasible(metrics):
             change = self.front.add(uid, metrics)
             for left in change.left:
@@ -114,8 +125,17 @@ class Ledger:
             self._note_hypervolume()
             if change.entered:
                 self._enter(uid)
-                return
-        self._drop_weights(uid)
+        if not record.unfinished:
+            (self.trial_folder(uid) / CHECKPOINT).unlink(missing_ok=True)
+        if uid not in self.front:
+            self._drop_weights(uid)
+
+    def _tell_end(self, record: Record) -> None:
+        assert record.state != "running"
+        at = {key: record.taken.get(key, record.ended) for key in numbers(record.metrics)}
+        for moment, keys in groupby(sorted(at, key=at.__getitem__), key=at.__getitem__):
+            self.writer.metrics(record.uid, {key: float(record.metrics[key]) for key in keys}, at=moment)
+        self.writer.finish(record.uid, record.state, {}, {"kdsearch.reason": record.reason}, at=record.ended)
 
     def _note_hypervolume(self) -> None:
         """The front's hypervolume as a metric of the search, by the number of complete trials."""
@@ -129,15 +149,6 @@ class Ledger:
         """Whether every constraint holds."""
         return all(c.holds(metrics.get(c.name, float("nan"))) for c in self.constraints)
 
-    def write(self, record: Record) -> None:
-        """Bring the file of a trial up to date: what MLflow could be rebuilt from."""
-        folder = self.trial_folder(record.uid)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(config_yaml(record.config), encoding="utf-8")
-        part = folder / "result.json.part"
-        part.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
-        part.replace(folder / "result.json")
-
     def _enter(self, uid: str) -> None:
         self.writer.tag(uid, {"kdsearch.front": "true"})
         folder = self.trial_folder(uid)
@@ -149,33 +160,65 @@ class Ledger:
         self.writer.tag(uid, {"kdsearch.front": "false"})
         self.writer.remove_artifact(uid, "student")
 
+    def restore(self) -> None:
+        """Take up the trials of an earlier run. Members of the front that lost their weights run again."""
+        for record in read_records(self.folder / "trials", repair=True):
+            self.records[record.uid] = record
+        for record in self:
+            if record.state == "complete" and self.feasible(record.metrics):
+                self.front.add(record.uid, record.metrics)
+        for uid in self.front.keys:
+            if not has_weights(self.trial_folder(uid)):
+                self.records[uid].state = "running"
+        self.rebuild_front()
+
+    def replay(self) -> None:
+        """Tell the writer all that the files say, at the times at which it happened."""
+        for record in self:
+            self._tell_start(record)
+            for metrics in read_epochs(self.trial_folder(record.uid)):
+                self._tell_epoch(record.uid, metrics["time"], metrics)
+            if record.state != "running":
+                self._tell_end(record)
+            if record.taken:
+                self._tell_conditions(record)
+            if record.uid in self.front:
+                self._enter(record.uid)
+            elif record.state == "complete":
+                self._leave(record.uid)
+
     def prune(self) -> None:
         """Keep the weights of the front only. Not before the writer is done: it may be reading a file."""
-        for uid in self.records:
-            if uid not in self.front:
-                self._drop_weights(uid)
+        for record in self:
+            if record.uid not in self.front:
+                self._drop_weights(record.uid)
 
     def _drop_weights(self, uid: str) -> None:
         for path in self.trial_folder(uid).glob("student.*"):
             path.unlink(missing_ok=True)
 
     def remeasure(self, uid: str, metrics: Mapping[str, Any]) -> None:
-        """Replace figures of a member of the front by those taken at the end, and note on what."""
-        record = self.records[uid]
+        """Replace figures of a trial by those taken at the end, and note on what."""
+        record, at = self.records[uid], now()
         record.metrics |= metrics
-        self.write(record)
-        self.writer.metrics(uid, numbers(metrics))
-        texts = {f"kdsearch.{key}": text for key, text in metrics.items() if isinstance(text, str)}
-        self.writer.tag(uid, texts)
-        if (path := self.trial_folder(uid) / "classes.csv").exists():
-            self.writer.artifact(uid, path)
+        record.taken |= dict.fromkeys(metrics, at)
+        write_result(self.trial_folder(uid), record)
+        self.writer.metrics(uid, numbers(metrics), at=at)
+        self._tell_conditions(record)
+
+    def _tell_conditions(self, record: Record) -> None:
+        texts = {f"kdsearch.{key}": text for key, text in record.metrics.items() if isinstance(text, str)}
+        self.writer.tag(record.uid, texts)
+        if (path := self.trial_folder(record.uid) / "classes.csv").exists():
+            self.writer.artifact(record.uid, path)
 
     def rebuild_front(self) -> None:
         """The front among its members, after figures of theirs were taken again."""
         before, self.front = self.front.keys, Front(self.objectives)
         for uid in before:
-            if self.feasible(self.records[uid].metrics):
-                self.front.add(uid, self.records[uid].metrics)
+            record = self.records[uid]
+            if record.state == "complete" and self.feasible(record.metrics):
+                self.front.add(uid, record.metrics)
         for uid in before:
             if uid not in self.front:
                 self._leave(uid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import Any
 
@@ -10,6 +11,8 @@ import ray
 
 #: A job whose worker group died so often is not tried again.
 ATTEMPTS = 3
+#: Kinds of jobs that train.
+TRAINING = ("trial", "teacher")
 
 Job = dict[str, Any]
 Post = dict[str, Any]
@@ -20,17 +23,26 @@ class Mailbox:
     """Jobs go in and are taken by whichever worker group is free; what it posts comes out by the job's uid.
 
     Every worker of a group asks for job number 0, 1, 2, … and gets the same one. A group that starts anew (a
-    worker died) says so with a fresh `token` and is given the job it was at again.
+    worker died) says so with a fresh `token` and is given the job it was at again. A group that gives no sign
+    of life for too long is killed from here: a thread of its own could be held up by what holds it up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        """
+        Args:
+            patience: Seconds that may pass between two posts of a job.
+        """
         self._waiting: deque[Job] = deque()
         self._taken: dict[int, tuple[str, list[Job | None]]] = {}
         self._posts: dict[str, list[Post]] = {}
         self._ended: set[str] = set()
         self._stopped: set[str] = set()
-        self._closed = False
+        self._closed = self._halted = False
         self._failure = ""
+        self._patience = patience
+        self._workers: dict[int, list[Any]] = {}
+        self._heard: dict[str, float] = {}
+        self._watch: asyncio.Task[None] | None = None
         self._changed = asyncio.Condition()
 
     async def submit(self, job: Job) -> None:
@@ -38,22 +50,31 @@ class Mailbox:
         async with self._changed:
             if job["uid"] not in self._posts:
                 self._posts[job["uid"]] = []
-                if self._failure:
-                    self._add(job["uid"], {"error": self._failure, "done": True})
+                if self._halted and job.get("kind") in TRAINING:
+                    self._add(job["uid"], {"stopped": True, "done": True})
+                elif self._failure:
+                    self._add(job["uid"], {"error": self._failure, "blame": "cluster", "done": True})
                 else:
                     self._waiting.append({**job, "attempt": 1})
                 self._changed.notify_all()
 
-    async def take(self, slot: int, token: str, number: int) -> Job | None:
-        """Job `number` of the group in `slot`, waiting until there is one; None means that none will come."""
+    async def take(self, slot: int, token: str, number: int, worker: Any = None) -> Job | None:
+        """Job `number` of the group in `slot`, waiting until there is one; None means that none will come.
+
+        `worker` is the handle of the actor that asks.
+        """
+        self._watch = self._watch or asyncio.create_task(self._look())
         async with self._changed:
             if self._taken.get(slot, ("", []))[0] != token:
                 self._restart(slot, token)
                 self._changed.notify_all()
+            if worker is not None and number == 0:
+                self._workers[slot].append(worker)
             jobs = self._taken[slot][1]
             while len(jobs) <= number:
                 if self._waiting:
-                    jobs.append(self._waiting.popleft())
+                    jobs.append(job := self._waiting.popleft())
+                    self._heard[job["uid"]] = time.monotonic()
                 elif self._closed:
                     jobs.append(None)
                 else:
@@ -69,24 +90,55 @@ class Mailbox:
 
     def _restart(self, slot: int, token: str) -> None:
         jobs = self._taken.get(slot, ("", []))[1]
-        self._taken[slot] = (token, [])
+        self._taken[slot], self._workers[slot] = (token, []), []
         job = jobs[-1] if jobs else None
         if job is None or job["uid"] in self._ended or job["uid"] not in self._posts:
             return
         if job["attempt"] < ATTEMPTS:
             self._waiting.appendleft({**job, "attempt": job["attempt"] + 1})
         else:
-            self._add(job["uid"], {"error": f"its worker died {ATTEMPTS} times", "done": True})
+            reason = f"its worker died {ATTEMPTS} times"
+            self._add(job["uid"], {"error": reason, "blame": "memory", "done": True})
+
+    async def _look(self) -> None:
+        """Look after the groups: end the jobs that hang, and give those of dead groups to others."""
+        while True:
+            await asyncio.sleep(min(2.0, self._patience / 4))
+            for slot in list(self._taken):
+                await self._look_after(slot)
+
+    async def _look_after(self, slot: int) -> None:
+        token, jobs = self._taken[slot]
+        job, workers = jobs[-1] if jobs else None, self._workers[slot]
+        if job is None or job["uid"] not in self._heard:
+            return
+        hangs = self._heard[job["uid"]] < time.monotonic() - self._patience
+        dead = not hangs and not all(await asyncio.gather(*map(_lives, workers)))
+        async with self._changed:
+            if self._taken[slot][0] != token:
+                return
+            if hangs and job["uid"] in self._heard:
+                reason = f"no epoch in {self._patience:g} s: it hangs, or compute.epoch_timeout is too low"
+                self._add(job["uid"], {"error": reason, "done": True})
+            if dead:
+                # Its group may never be placed again, as when its node is gone.
+                self._restart(slot, "")
+            self._changed.notify_all()
+        if hangs:
+            for worker in workers:
+                ray.kill(worker)
 
     def _add(self, uid: str, post: Post) -> None:
         self._posts[uid].append(post)
+        self._heard[uid] = time.monotonic()
         if post.get("done"):
             self._ended.add(uid)
+            self._heard.pop(uid)
 
     async def post(self, uid: str, post: Post) -> bool:
         """Add to what a job has to say; `done` ends it. Returns False when it should stop."""
         async with self._changed:
-            if uid in self._posts:
+            if uid in self._posts and uid not in self._ended:
                 self._add(uid, post)
                 self._changed.notify_all()
             return uid not in self._stopped
@@ -102,12 +154,17 @@ class Mailbox:
         """Drop a job that has ended, and all it said."""
         async with self._changed:
             self._posts.pop(uid, None)
+            self._heard.pop(uid, None)
             self._ended.discard(uid)
             self._stopped.discard(uid)
 
     async def stop(self, uid: str | None = None) -> None:
-        """Ask a job, or all, to stop after the epoch they are at; those still waiting end at once."""
+        """Ask a job, or all, to stop after the epoch they are at; those still waiting end at once.
+
+        After all were stopped, no training begins any more.
+        """
         async with self._changed:
+            self._halted = self._halted or uid is None
             stopping = set(self._posts) if uid is None else {uid}
             self._stopped |= stopping
             for job in [job for job in self._waiting if job["uid"] in stopping]:
@@ -120,12 +177,34 @@ class Mailbox:
         async with self._changed:
             self._failure = reason
             for uid in [uid for uid in self._posts if uid not in self._ended]:
-                self._add(uid, {"error": reason, "done": True})
+                self._add(uid, {"error": reason, "blame": "cluster", "done": True})
             self._waiting.clear()
             self._changed.notify_all()
+
+    async def abandon(self) -> None:
+        """Kill what runs, and let the worker groups go."""
+        async with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._ended |= set(self._posts)
+            self._heard.clear()
+            self._changed.notify_all()
+        for worker in [worker for workers in self._workers.values() for worker in workers]:
+            ray.kill(worker)
 
     async def close(self) -> None:
         """Let the worker groups go once nothing waits any more."""
         async with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+async def _lives(worker: Any) -> bool:
+    """False once a worker's process is known to be gone."""
+    try:
+        await asyncio.wait_for(worker.__ray_ready__.remote(), timeout=1)
+    except ray.exceptions.ActorDiedError:
+        return False
+    except (TimeoutError, ray.exceptions.RayError):
+        pass
+    return True

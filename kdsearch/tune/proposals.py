@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError
 from kdsearch.space import RandomTrial, body, canonical, fingerprint, sample
 from kdsearch.spec import Spec
-from kdsearch.tune.ledger import Ledger, Record, without_teachers
+from kdsearch.tune.ledger import Ledger, without_teachers
+from kdsearch.tune.records import Record
 
 if TYPE_CHECKING:
     import optuna
@@ -26,11 +26,15 @@ _SUGGESTED, _DRAWN = 50, 1000
 
 @dataclass(frozen=True)
 class Proposal:
-    """A config to be run, and what it is: a baseline ('labels', 'kd') or not ('')."""
+    """A config to be run, and what it is: a baseline ('labels', 'kd') or not ('').
+
+    `params` are those of Optuna's trial, where it has one.
+    """
 
     uid: str
     config: dict[str, Any]
     baseline: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 class Finished:
@@ -68,8 +72,53 @@ class Proposals:
         self._objectives = list(ledger.objectives)
         self._queue: deque[Proposal] = deque()
         self._asked: dict[str, optuna.Trial] = {}
+        self._begun: deque[optuna.Trial] = deque()
         self._proposed = 0
         self._stopped = False
+
+    def resume(self) -> None:
+        """Go on from the records that the ledger restored: they say what is done, the study follows.
+
+        Trials that were not finished are proposed again, and suggestions that had not begun come first. What
+        the study does not know, because its journal was lost, it is told.
+        """
+        import optuna
+
+        self._proposed = sum(not record.baseline for record in self.ledger)
+        known = set[str]()
+        for frozen in self.study.get_trials(deepcopy=False):
+            uid = frozen.user_attrs.get("uid")
+            if frozen.state.is_finished():
+                known.add(str(uid))
+                if frozen.state == optuna.trial.TrialState.PRUNED and uid not in self.ledger:
+                    self.refused[str(uid)] = "refused before the search was resumed"
+            elif frozen.state == optuna.trial.TrialState.RUNNING:
+                self._take_up(optuna.Trial(self.study, frozen._trial_id), uid)
+            else:
+                self._begun.append(self.study.ask())  # a random draw, waiting to be asked for
+        for record in self.ledger:
+            if record.params and record.uid not in known | self._asked.keys():
+                self._enter(record)
+        unfinished = [record for record in self.ledger if record.unfinished]
+        self._queue.extend(Proposal(r.uid, r.config, r.baseline, r.params) for r in unfinished)
+
+    def _take_up(self, trial: optuna.Trial, uid: str | None) -> None:
+        """A trial that the study believes to be running."""
+        if uid is None or uid not in self.ledger:
+            self._begun.append(trial)
+        elif not self.ledger[uid].unfinished:
+            self._tell(trial, self.ledger[uid])
+        elif uid in self._asked:
+            self._end(trial, "failed")
+        else:
+            self._asked[uid] = trial
+
+    def _enter(self, record: Record) -> None:
+        """Tell the study of a trial that it has lost."""
+        self.study.enqueue_trial(record.params, user_attrs={"uid": record.uid})
+        trial = self.study.ask()
+        sample(self.spec, trial)
+        self._take_up(trial, record.uid)
 
     def stop(self) -> None:
         """Propose nothing more."""
@@ -78,7 +127,8 @@ class Proposals:
     @property
     def planned(self) -> int:
         """How many trials the search will have, as far as is known: baselines and twins are extra."""
-        return len(self.ledger.records) + len(self._queue) + max(0, self._left)
+        queued = sum(proposal.uid not in self.ledger for proposal in self._queue)
+        return len(self.ledger.records) + queued + max(0, self._left)
 
     @property
     def _left(self) -> int:
@@ -97,7 +147,9 @@ class Proposals:
         return self._queue.popleft() if self._queue else Finished()
 
     def tell(self, record: Record) -> None:
-        """What became of a config that was proposed."""
+        """What became of a config that was proposed. The study waits for one that goes on when resumed."""
+        if record.unfinished:
+            return
         if (trial := self._asked.pop(record.uid, None)) is not None:
             self._tell(trial, record)
 
@@ -108,7 +160,8 @@ class Proposals:
             return
         self._proposed += 1
         if self._proposed == 1 and self.spec.search.baselines:
-            self._queue.extend(b for b in self._baselines(proposal.config) if b.uid != proposal.uid)
+            baselines = self._baselines(proposal.config)
+            self._queue.extend(b for b in baselines if b.uid != proposal.uid and b.uid not in self.ledger)
         self._queue.append(proposal)
 
     def _suggest(self) -> Proposal | None:
@@ -116,7 +169,7 @@ class Proposals:
         for attempt in range(_SUGGESTED + _DRAWN):
             if attempt >= _SUGGESTED:
                 self.study.enqueue_trial(self._draw(attempt))
-            trial = self.study.ask()
+            trial = self._begun.popleft() if self._begun else self.study.ask()
             config = canonical(self._resolve(sample(self.spec, trial)))
             uid = fingerprint(config)
             trial.set_user_attr("uid", uid)
@@ -127,7 +180,7 @@ class Proposals:
                 self._end(trial, "pruned")
             else:
                 self._asked[uid] = trial
-                return Proposal(uid, config)
+                return Proposal(uid, config, params=trial.params)
         return None
 
     def _draw(self, attempt: int) -> dict[str, Any]:
@@ -154,6 +207,10 @@ class Proposals:
                 trial.set_constraint(f"{index}: {constraint}", constraint.violation(metrics[constraint.name]))
 
     def _tell(self, trial: optuna.Trial, record: Record) -> None:
+        if record.infeasible:
+            trial.set_constraint("infeasible", 1.0)
+            self._end(trial, "pruned")
+            return
         values = [record.metrics.get(name, float("nan")) for name in self._objectives]
         if record.state != "complete" or not all(map(math.isfinite, values)):
             self._end(trial, "failed")
@@ -187,38 +244,3 @@ class Proposals:
         records = [self.ledger[uid] for uid in self.ledger.front.keys]
         twins = {self.ledger.twin(record): without_teachers(record.config) for record in records}
         return [Proposal(uid, config, "labels") for uid, config in twins.items() if uid not in self.ledger]
-
-
-def new_study(spec: Spec, ledger: Ledger, name: str) -> optuna.Study:
-    """The study of a search, in a journal file beside its other files."""
-    import warnings
-
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    from kdsearch.registry import find
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    sampler = find("sampler", spec.search.sampler.part).load()(
-        seed=spec.search.seed, **spec.search.sampler.options
-    )
-    return optuna.create_study(
-        study_name=name,
-        directions=list(ledger.objectives.values()),
-        sampler=sampler,
-        storage=JournalStorage(JournalFileBackend(str(ledger.folder / "study.journal"))),
-    )
-
-
-def stored_study(folder: Path, name: str) -> optuna.Study | None:
-    """The study of a search as its folder keeps it; None where it keeps none."""
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    path = folder / "study.journal"
-    if not path.exists():
-        return None
-    return optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(path))))

@@ -4,40 +4,54 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from kdsearch.distill.matching import match_layers
 from kdsearch.distill.preflight import Facts, preflight
-from kdsearch.distill.ship import is_converted
-from kdsearch.errors import InputError, KdsearchError
-from kdsearch.measure import figures_of, measure_architecture
+from kdsearch.errors import KdsearchError
 from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
-from kdsearch.spec import Deploy, Spec, constraints_of, dump_yaml, metrics_of
+from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
 from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups
-from kdsearch.tune.display import Display
+from kdsearch.tune.display import Display, Logged
 from kdsearch.tune.finish import measure_front
+from kdsearch.tune.folder import (
+    LOG,
+    SPEC,
+    TEACHERS,
+    check_same_space,
+    check_storage,
+    is_unfinished,
+    new_folder,
+    old_folder,
+    tidy,
+    write_about,
+)
 from kdsearch.tune.gallery import album_of, refreshed, show
+from kdsearch.tune.known import cost_of, remembering
 from kdsearch.tune.ledger import Ledger
-from kdsearch.tune.proposals import Proposals, new_study
+from kdsearch.tune.proposals import Proposals
 from kdsearch.tune.reference import fix_reference
-from kdsearch.tune.slots import Slots
+from kdsearch.tune.slots import HEAD, Slots
+from kdsearch.tune.stopping import Stop, StoppedError, stoppable
+from kdsearch.tune.study import open_study
 from kdsearch.tune.teachers import best_teacher, get_teachers
 
 #: A trial actor only waits. It takes a sliver of what every cluster's head has, and no CPU: the worker groups
 #: may hold all of those, and Tune accepts no request for nothing.
-TRIAL_RESOURCES = {"CPU": 0, "node:__internal_head__": 0.001}
+TRIAL_RESOURCES = {"CPU": 0, HEAD: 0.001}
+#: Seconds to wait at the end for an MLflow that is away. `kdsearch sync` tells it the rest later.
+MLFLOW_PATIENCE = 30.0
+#: How often the actor of a trial may die before the trial is given up.
+_ACTORS = 10
 
 
 @dataclass(frozen=True)
@@ -58,7 +72,13 @@ class Outcome:
 
 
 def run_search(
-    spec: Spec, *, file: str | None, name: str | None, address: str | None, display: Display
+    spec: Spec,
+    *,
+    file: str | None,
+    name: str | None,
+    resume: bool = False,
+    address: str | None,
+    display: Display,
 ) -> Outcome:
     """Run a search to its end, or until Ctrl-C.
 
@@ -66,92 +86,133 @@ def run_search(
         spec: What to search.
         file: The file that it came from, for messages.
         name: Of the search; by default the spec's, with a number where that is taken.
+        resume: Go on with the search of that name: what is finished is kept.
         address: Of a Ray cluster; None starts Ray here.
         display: Where it shows how it is going.
 
     Raises:
         InputError: For whatever is wrong with the input, before Ray is started or a file written.
-        KdsearchError: When no trial could be run.
+        KdsearchError: When no trial could be run, three in a row failed in the same way, or the disk is full.
     """
     check_address(address)
     check_uri(spec.tracking.uri)
     check_this_machine(spec, address)
     storage = Path(spec.compute.storage)
     check_storage(storage)
-    chosen = free_name(storage / "searches", spec.name, name)
-    facts = preflight(spec, file)
-    folder = storage / "searches" / chosen
-    started = time.perf_counter()
-    with connected(address) as resources:
-        count = groups(spec, resources)
-        folder.mkdir(parents=True)
-        (folder / "spec.yaml").write_text(dump_yaml(spec.plain()), encoding="utf-8")
-        slots = Slots(spec.compute, count, storage, folder / "train")
-        writer = Writer(
-            resolve_uri(spec.tracking.uri), spec.tracking.experiment or spec.name, chosen, resume=False
-        )
-        writer.start(provenance(), {"spec.yaml": dump_yaml(spec.plain())}, after=slots.wait)
-        try:
-            outcome = _search(spec, facts, chosen, folder, storage, slots, writer, display, started)
-        except BaseException:
-            writer.end("failed")
-            writer.close(timeout=5)
-            raise
-        finally:
-            slots.close()
-    return outcome
+    held = old_folder(storage, name) if resume and name else new_folder(storage, spec.name, name)
+    with held as folder:
+        if resume:
+            check_same_space(folder, spec)
+        elif is_unfinished(folder.with_name(spec.name)):
+            display.note(f"search {spec.name} is not finished: --resume {spec.name} goes on with it")
+        facts = preflight(spec, file)
+        started = time.perf_counter()
+        with connected(address) as resources:
+            slots = Slots(spec.compute, groups(spec, resources), storage, folder / "train")
+            return _attended(spec, facts, folder, slots, resume, Logged(display, folder / LOG), started)
+
+
+def _attended(
+    spec: Spec, facts: Facts, folder: Path, slots: Slots, resume: bool, display: Display, started: float
+) -> Outcome:
+    """Run a search, and leave its files, MLflow and the worker groups in order however it ends."""
+    experiment, tags = spec.tracking.experiment or spec.name, provenance()
+    writer = Writer(resolve_uri(spec.tracking.uri), experiment, folder.name, resume=resume)
+    patience = 20.0
+    try:
+        (folder / SPEC).write_text(dump_yaml(spec.plain()), encoding="utf-8")
+        write_about(folder, experiment=experiment, tags=tags, state="running", reason="")
+        writer.start(tags, {SPEC: dump_yaml(spec.plain())}, after=slots.wait)
+        with stoppable(folder) as stop:
+            stop.then(slots.stop)
+            return _search(spec, facts, folder, slots, writer, display, stop, resume, started)
+    except BaseException as error:
+        display.close()
+        again = f"--resume {folder.name} goes on with it"
+        interrupted = isinstance(error, KeyboardInterrupt | StoppedError)
+        if isinstance(error, KeyboardInterrupt):
+            patience = 0.0
+            display.note(f"stopped at once; {again}")
+        state: Any = "stopped" if interrupted else "failed"
+        with suppress(OSError):
+            write_about(folder, state=state, reason=str(error))
+        writer.end(state)
+        writer.close(timeout=min(patience, 5))
+        if isinstance(error, OSError):
+            where = error.filename or folder
+            raise KdsearchError(
+                f"{where}: {error.strerror}; what was complete is kept, and {again}"
+            ) from error
+        raise
+    finally:
+        slots.close(patience)
 
 
 def _search(
     spec: Spec,
     facts: Facts,
-    name: str,
     folder: Path,
-    storage: Path,
     slots: Slots,
     writer: Writer,
     display: Display,
+    stop: Stop,
+    resume: bool,
     started: float,
 ) -> Outcome:
-    teachers = get_teachers(spec, storage, slots, display.note)
-    writer.text(None, dump_yaml(teachers), "teachers.yaml")
+    teachers = _teachers(spec, slots, display, stop)
+    (folder / TEACHERS).write_text(dump_yaml(teachers), encoding="utf-8")
+    writer.text(None, dump_yaml(teachers), TEACHERS)
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
     ledger.reference = fix_reference(spec, slots, folder)
     writer.tag(None, {"kdsearch.reference": json.dumps(ledger.reference)})
-    study = new_study(spec, ledger, name)
+    if resume:
+        ledger.restore()
+    layers = remembering(facts)
+    study = open_study(spec, ledger, folder.name)
     proposals = Proposals(
         spec,
         study,
         ledger,
-        resolve=lambda config: match_layers(config, _remembering(facts)),
-        cost=_cost(spec, facts),
+        resolve=lambda config: match_layers(config, layers),
+        cost=cost_of(spec, facts),
         best_teacher=best_teacher(spec, teachers),
     )
+    if resume:
+        proposals.resume()
+        ledger.replay()
+        kept = sum(not record.unfinished for record in ledger)
+        display.note(f"{kept} trials are kept, {len(ledger.records) - kept} go on")
+    stop.then(proposals.stop)
+    stop.then(lambda: display.note("stopping after the epochs that run now; once more stops at once"))
 
     def album(state: str = "running") -> Album:
-        return album_of(ledger, study, teachers, name, state)
+        return album_of(ledger, study, teachers, folder.name, state)
 
-    with stoppable(proposals, slots, display) as stopped, refreshed(album, folder, writer):
-        _tune(proposals, ledger, slots, display, folder)
+    with refreshed(album, folder, writer):
+        _tune(proposals, ledger, slots, display, stop, folder)
     display.close()
     if not any(record.state == "complete" for record in ledger):
         reasons = {record.reason for record in ledger if record.reason} or {"no trial was run"}
-        if not stopped.is_set():
-            raise KdsearchError("no trial succeeded: " + "; ".join(sorted(reasons)))
+        if stop.error or not stop:
+            raise KdsearchError(stop.error or "no trial succeeded: " + "; ".join(sorted(reasons)))
     display.note("measuring the front")
     measure_front(ledger, slots)
-    ended: Literal["stopped", "complete"] = "stopped" if stopped.is_set() else "complete"
-    plots = show(album(ended), folder, writer)
-    trials = ledger.frame()
-    front = sort_front(trials[trials["front"]], ledger.objectives) if len(trials) else trials
     for uid in ledger.front.keys:
         if math.isfinite(gain := ledger.gain(ledger[uid])):
-            writer.metrics(uid, {"gain": gain})
-    writer.end(ended)
-    tracked = writer.close(timeout=60)
+            ledger.remeasure(uid, {"gain": gain})
+    state: Any = "failed" if stop.error else "stopped" if stop else "complete"
+    plots = show(album(state), folder, writer)
+    trials = ledger.frame()
+    front = sort_front(trials[trials["front"]], ledger.objectives) if len(trials) else trials
+    write_about(folder, state=state, reason=stop.error)
+    writer.end(state)
+    tracked = writer.close(MLFLOW_PATIENCE)
     ledger.prune()
+    if stop.error:
+        raise KdsearchError(f"{stop.error}\n--resume {folder.name} goes on with it")
+    tidy(folder)
     return Outcome(
-        name=name,
+        name=folder.name,
         trials=trials,
         front=front,
         teachers=teachers,
@@ -159,22 +220,34 @@ def _search(
         plots=plots,
         refused=len(proposals.refused),
         exhausted=proposals.exhausted,
-        stopped=stopped.is_set(),
+        stopped=bool(stop),
         tracked=tracked,
         seconds=time.perf_counter() - started,
     )
 
 
-def _tune(proposals: Proposals, ledger: Ledger, slots: Slots, display: Display, folder: Path) -> None:
+def _teachers(spec: Spec, slots: Slots, display: Display, stop: Stop) -> dict[str, dict[str, Any]]:
+    try:
+        return get_teachers(spec, Path(spec.compute.storage), slots, display.note)
+    except KdsearchError as error:
+        if not stop:
+            raise
+        raise StoppedError(f"stopped before the first trial: {error}") from None
+
+
+def _tune(
+    proposals: Proposals, ledger: Ledger, slots: Slots, display: Display, stop: Stop, folder: Path
+) -> None:
     from ray import tune
 
     from kdsearch.tune.searcher import StudySearcher
     from kdsearch.tune.trial import Trial
 
+    searcher = StudySearcher(proposals, ledger, slots, display, stop)
     tune.Tuner(
         tune.with_resources(Trial, TRIAL_RESOURCES),
         tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(proposals, ledger, slots, display),
+            search_alg=searcher,
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.config["uid"]),
@@ -184,93 +257,9 @@ def _tune(proposals: Proposals, ledger: Ledger, slots: Slots, display: Display, 
             name="tune",
             storage_path=str(folder.absolute()),
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=2),
+            failure_config=tune.FailureConfig(max_failures=_ACTORS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     ).fit()
-
-
-@contextmanager
-def stoppable(proposals: Proposals, slots: Slots, display: Display) -> Iterator[threading.Event]:
-    """While open, the first Ctrl-C lets running trials finish their epoch; the second is like any other."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stopped.set()
-        proposals.stop()
-        slots.mailbox.stop.remote()
-        display.note("stopping after the epochs that run now; once more stops at once")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _remembering(facts: Facts) -> Any:
-    """`facts.layers`, each model built only once."""
-    import json
-
-    @lru_cache(maxsize=4096)
-    def layers(text: str) -> Any:
-        return facts.layers(json.loads(text))
-
-    return lambda model: layers(json.dumps(model, sort_keys=True))
-
-
-def _cost(spec: Spec, facts: Facts) -> Any:
-    """What is known of a config's student before it is trained: what a bound or a table may refuse."""
-    from kdsearch import models
-
-    bounded = {bound.name for bound in constraints_of(spec)}
-    asked = [f for f in figures_of(spec) if f.name in bounded or "architecture" in f.part.needs]
-    asked = [figure for figure in asked if figure.known == "architecture"]
-    sizes = {figure.name for figure in asked if figure.part.name == "size_mb"}
-    known: dict[str, dict[str, float]] = {}
-
-    def cost(config: Mapping[str, Any]) -> dict[str, float]:
-        student = config["student"]
-        key = str(student)
-        if asked and key not in known:
-            model = models.build(student, facts.shape, len(facts.classes))
-            known[key] = measure_architecture(
-                model, facts.shape, asked, architecture=student, known=("architecture",)
-            )
-        # The file of another form is written of a trained student only.
-        left_out = sizes if is_converted(Deploy(**config["deploy"])) else frozenset[str]()
-        return {name: value for name, value in known.get(key, {}).items() if name not in left_out}
-
-    return cost
-
-
-def check_storage(storage: Path) -> None:
-    """Raise InputError unless the folder is there or can be made, without making it."""
-    import os
-
-    above = storage.absolute()
-    while not above.exists():
-        above = above.parent
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise InputError(f"compute.storage: {storage} cannot be written: {above} is no folder of yours")
-
-
-def free_name(searches: Path, wished: str, given: str | None) -> str:
-    """The name of a new search. Raises InputError when the one that was given is taken or is no name."""
-    import re
-
-    if given is not None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", given):
-            raise InputError(f"--name {given}: expected letters, digits, '_', '.' and '-'")
-        if (searches / given).exists():
-            raise InputError(f"--name {given}: there is a search of this name in {searches}")
-        return given
-    number, name = 1, wished
-    while (searches / name).exists():
-        number += 1
-        name = f"{wished}-{number}"
-    return name
+    if searcher.failure is not None:
+        raise searcher.failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -9,28 +10,51 @@ from ray.tune.search import Searcher
 from kdsearch.tune.display import Display
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Finished, Proposals
+from kdsearch.tune.records import INTERRUPTED
 from kdsearch.tune.slots import Slots
+from kdsearch.tune.stopping import Stop
+
+#: Trials in a row that fail in the same way before the search gives up.
+_SAME = 3
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]
-    """Runs as many trials at once as there are worker groups."""
+    """Runs as many trials at once as there are worker groups.
 
-    def __init__(self, proposals: Proposals, ledger: Ledger, slots: Slots, display: Display) -> None:
+    Tune would end at once on an error raised here. One that writing met is kept in `failure` instead, and the
+    search stops.
+    """
+
+    def __init__(
+        self, proposals: Proposals, ledger: Ledger, slots: Slots, display: Display, stop: Stop
+    ) -> None:
         super().__init__()
         self._proposals, self._ledger, self._slots, self._display = proposals, ledger, slots, display
+        self._stop = stop
         self._uids: dict[str, str] = {}
+        self._row: list[str] = []
+        self.failure: OSError | None = None
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The config of the next trial; None while all groups are busy."""
+        if self.failure is not None:
+            return str(Searcher.FINISHED)
         if len(self._uids) >= self._slots.open:
             return None
+        try:
+            return self._begin(trial_id)
+        except OSError as error:
+            self._fail(error)
+            return str(Searcher.FINISHED)
+
+    def _begin(self, trial_id: str) -> dict[str, Any] | str | None:
         proposal = self._proposals.next()
         if proposal is None:
             return None
         if isinstance(proposal, Finished):
             return str(Searcher.FINISHED)
+        record = self._ledger.start(proposal.uid, proposal.config, proposal.baseline, proposal.params)
         self._uids[trial_id] = proposal.uid
-        record = self._ledger.start(proposal.uid, proposal.config, proposal.baseline)
         self._display.update(self._ledger, self._proposals.planned, record)
         folder = self._ledger.trial_folder(proposal.uid).absolute()
         job = {"uid": proposal.uid, "kind": "trial", "config": proposal.config, "folder": str(folder)}
@@ -38,10 +62,12 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A running trial posted."""
-        uid = self._uids[trial_id]
-        for post in result["posts"]:
-            if "epoch" in post:
-                self._ledger.epoch(uid, post["epoch"])
+        try:
+            for post in result["posts"]:
+                if "epoch" in post:
+                    self._ledger.epoch(self._uids[trial_id], post["epoch"])
+        except OSError as error:
+            self._fail(error)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -52,15 +78,46 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if result and "posts" in result:
             self.on_trial_result(trial_id, result)
         uid = self._uids.pop(trial_id)
-        last = result["posts"][-1] if result and "posts" in result else {}
-        if "error" in last or not last.get("done"):
-            self._ledger.end(uid, "failed", {}, last.get("error", "its actor died"))
+        try:
+            self._end(uid, result["posts"][-1] if result and "posts" in result else {})
+        except OSError as failure:
+            self._fail(failure)
+        self._slots.mailbox.forget.remote(uid)
+
+    def _end(self, uid: str, last: dict[str, Any]) -> None:
+        if last.get("stopped") or last.get("blame") == "cluster":
+            self._ledger.end(uid, "stopped", last.get("metrics", {}), INTERRUPTED)
+            if "error" in last:
+                self._stop.request(str(last["error"]))
+        elif "error" in last or not last.get("done"):
+            reason = str(last.get("error", "its actor died"))
+            self._ledger.end(uid, "failed", {}, reason, infeasible=last.get("blame") == "memory")
+            if not self._ledger[uid].baseline:  # of the same student: it would fail in the same way
+                self._count(reason, blame=str(last.get("blame", "code")))
         else:
-            self._ledger.end(uid, "stopped" if last.get("stopped") else "complete", last.get("metrics", {}))
+            self._ledger.end(uid, "complete", last.get("metrics", {}))
+            self._row.clear()
         record = self._ledger[uid]
         self._proposals.tell(record)
-        self._slots.mailbox.forget.remote(uid)
         self._display.update(self._ledger, self._proposals.planned, record)
+
+    def _count(self, reason: str, blame: str) -> None:
+        """Stop on the third failure of the same kind in a row.
+
+        A recipe that diverges, or that does not fit into memory, is one the sampler learns to avoid: that
+        stops a search only as long as no trial at all has succeeded.
+        """
+        if blame != "code" and any(record.state == "complete" for record in self._ledger):
+            return
+        if self._row and self._row[0] != _kind(reason):
+            self._row.clear()
+        self._row.append(_kind(reason))
+        if len(self._row) >= _SAME:
+            self._stop.request(f"{_SAME} trials in a row failed with the same error: {reason}")
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = self.failure or error
+        self._stop.request(str(error))
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its parts to restore them; ours are restored from files of their own."""
@@ -71,3 +128,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, for the same reason."""
+
+
+def _kind(reason: str) -> str:
+    """An error without its numbers: sizes and epochs differ from trial to trial."""
+    return re.sub(r"\d+", "#", reason)

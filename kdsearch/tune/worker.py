@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
 import time
 import traceback
@@ -34,20 +36,25 @@ def work(setup: dict[str, Any]) -> None:
     torch.optim.SGD([torch.zeros(1)])
     session = Session(Path(setup["storage"]), worker)
     mailbox, slot, token = setup["mailbox"], setup["slot"], _token(worker)
-    number = 0
-    while (job := ray.get(mailbox.take.remote(slot, token, number))) is not None:
+    number, this = 0, ray.get_runtime_context().current_actor
+    while (job := ray.get(mailbox.take.remote(slot, token, number, this))) is not None:
         number += 1
         post = _Post(mailbox, job["uid"], silent=worker.rank > 0)
+        failed = False
         try:
             post({**_do(job, session, post.epoch), "done": True})
         except Exception as error:
-            post({"error": _reason(error), "trace": traceback.format_exc(limit=-12), "done": True})
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            failed = True
+            post({**_failure(error), "trace": traceback.format_exc(limit=-12), "done": True})
             if worker.world_size > 1:
                 # The other workers may be waiting for this one's gradients: only a new group is sound.
                 post.flush()
                 raise
+        if failed:
+            # Only now: until the error is let go, its frames hold on to what filled the memory.
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
 
 def _do(job: dict[str, Any], session: Any, report: Callable[[dict[str, float]], bool]) -> dict[str, Any]:
@@ -133,10 +140,23 @@ def _token(worker: Any) -> str:
     return names[0]
 
 
-def _reason(error: Exception) -> str:
+def _failure(error: Exception) -> dict[str, Any]:
+    """Why a job failed, in a line, and what is to blame.
+
+    That is the `recipe`, too little `memory`, the `cluster`, on which the job may run again, or the `code`.
+    """
+    from torch import OutOfMemoryError
+
+    from kdsearch.distill.loop import TrainingError
     from kdsearch.errors import KdsearchError
 
-    text = str(error).strip().splitlines() or [""]
-    if isinstance(error, KdsearchError):
-        return text[0]
-    return f"{type(error).__name__}: {text[0]}"
+    line = (str(error).strip().splitlines() or [""])[0]
+    # torch's allocator of host memory raises no class of its own.
+    full = isinstance(error, MemoryError | OutOfMemoryError) or "can't allocate memory" in line
+    if full:
+        return {"error": f"out of memory: {line}", "blame": "memory"}
+    # Nor do safetensors and torch.save when they write.
+    if any(os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EROFS, errno.EDQUOT)):
+        return {"error": f"nothing can be written: {line}", "blame": "cluster"}
+    reason = line if isinstance(error, KdsearchError) else f"{type(error).__name__}: {line}"
+    return {"error": reason, "blame": "recipe" if isinstance(error, TrainingError) else "code"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from mlflow import MlflowClient
@@ -73,6 +75,39 @@ def test_a_server_that_dies_and_hangs_has_everything_once_in_the_end(
         "does not answer",
         "answers again",
     ]
+
+
+@pytest.mark.slow
+def test_what_a_server_answers_with_500_arrives_when_it_is_well(uri: str, tmp_path: Path) -> None:
+    server = Server(tmp_path)
+
+    class Ill(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(500)
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", server.port), Ill) as ill:
+        Thread(target=ill.serve_forever, daemon=True).start()
+        writer = Writer(server.uri, "project", "digits")
+        writer.start({}, {})
+        for number in range(5):
+            writer.trial(f"t{number}", "recipe", CONFIG, {"kdsearch.number": str(number)})
+            writer.finish(f"t{number}", "complete", {"accuracy": number}, {})
+        time.sleep(3)
+        assert writer.pending
+        ill.shutdown()
+    server.start()
+    try:
+        writer.end("complete")
+        assert writer.close(60)
+        record = read_search(server.uri, "digits")
+        assert [*record.trials["accuracy"]] == [*range(5)] and record.state == "complete"
+    finally:
+        server.kill()
 
 
 def settle(writer: Writer) -> None:

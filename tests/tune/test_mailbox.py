@@ -15,7 +15,7 @@ def mailbox(local_ray: None) -> Any:
 
     from kdsearch.tune.mailbox import Mailbox
 
-    actor = Mailbox.options(max_concurrency=100).remote()
+    actor = Mailbox.options(max_concurrency=100).remote(60.0)
     yield lambda method, *args: ray.get(getattr(actor, method).remote(*args), timeout=20)
     ray.kill(actor)
 
@@ -48,7 +48,7 @@ def test_a_job_that_kills_its_workers_is_given_up(mailbox):
         assert mailbox("take", 0, str(start), 0)["uid"] == "a"
     mailbox("submit", {"uid": "b"})
     assert mailbox("take", 0, "last", 0)["uid"] == "b"
-    assert mailbox("posts", "a", 0) == [{"error": "its worker died 3 times", "done": True}]
+    assert mailbox("posts", "a", 0) == [{"error": "its worker died 3 times", "blame": "memory", "done": True}]
 
 
 def test_a_stopped_job_ends_at_once_if_it_waits_and_is_told_if_it_runs(mailbox):
@@ -65,7 +65,7 @@ def test_when_no_group_is_left_every_job_fails_also_later_ones(mailbox):
     mailbox("fail", "all gone")
     mailbox("submit", {"uid": "b"})
     for uid in "ab":
-        assert mailbox("posts", uid, 0) == [{"error": "all gone", "done": True}]
+        assert mailbox("posts", uid, 0) == [{"error": "all gone", "blame": "cluster", "done": True}]
 
 
 def test_a_closed_mailbox_lets_the_groups_go(mailbox):

@@ -14,7 +14,8 @@ from small import small_spec
 from kdsearch.spec import constraints_of, load_spec, metrics_of
 from kdsearch.tracking import Writer
 from kdsearch.tune.ledger import Ledger
-from kdsearch.tune.proposals import Finished, Proposal, Proposals, new_study
+from kdsearch.tune.proposals import Finished, Proposal, Proposals
+from kdsearch.tune.study import open_study
 
 SAMPLERS = ["tpe", "nsga2", "nsga3", "gp", "random"]
 
@@ -27,7 +28,7 @@ def proposals_of(folder: Path, cost: Any = lambda config: {}, **changes: Any) ->
     (folder / "search").mkdir(exist_ok=True)
     writer = Writer(spec.tracking.uri, "test", "test")
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder / "search", writer)
-    study = new_study(spec, ledger, "test")
+    study = open_study(spec, ledger, "test")
     best = "conv" if spec.teachers else None
     return Proposals(spec, study, ledger, resolve=dict, cost=cost, best_teacher=best)
 

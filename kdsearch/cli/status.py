@@ -1,0 +1,23 @@
+"""`kdsearch status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from kdsearch.cli.options import SearchName, Storage
+
+
+def status(name: SearchName, storage: Storage = Path("kdsearch_store")) -> None:
+    """Say how a search stands, from its files: it may be running, on another machine, or over."""
+    from kdsearch.tune import status as files
+
+    found = files.status(name, storage)
+    by = f" in process {found.process}" if found.process else ""
+    typer.echo(f"{name}: {found.state}{by}{f' ({found.reason})' if found.reason else ''}")
+    typer.echo("trials: " + (", ".join(f"{n} {state}" for state, n in found.counts.most_common()) or "none"))
+    for record in found.running:
+        typer.echo(f"  {record.uid}  epoch {record.epochs}  {record.recipe}")
+    if found.state in ("killed", "stopped", "failed"):
+        typer.echo(f"--resume {name} goes on with it")

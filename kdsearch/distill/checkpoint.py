@@ -1,0 +1,129 @@
+"""A training on disk, so that one that was cut off goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.optim import Optimizer
+
+from kdsearch.errors import KdsearchError
+
+_log = logging.getLogger(__name__)
+
+State = dict[str, Any]
+_KEYS = {"epoch", "told", "objective", "optimizer", "random", "random_cuda"}
+
+
+class Checkpoint:
+    """The last checkpoint of a training, and the next.
+
+    Student, parameters of losses, optimiser and random numbers are kept, and batches depend on the number of
+    the epoch alone: training goes on bit for bit as it would have. `epoch` is how many epochs are done, and
+    `told` what was reported of each: who was to hear of them may have died before the worker did.
+    """
+
+    def __init__(self, path: Path, every: float, *, rank: int = 0, world_size: int = 1) -> None:
+        """
+        Args:
+            path: The file; one that is damaged is deleted.
+            every: Seconds between two checkpoints, so that a short training pays for none.
+            rank: Which worker this is; the first one writes, all of them read.
+            world_size: How many workers there are.
+        """
+        self._path, self._every, self._rank = path, every, rank
+        self._saved = time.monotonic()
+        state = self._read()
+        self.epoch = _agreed(int(state["epoch"]) if state else 0, world_size)
+        self._state = state if self.epoch else None
+        self.told: list[dict[str, float]] = self._state["told"] if self._state else []
+
+    def restore(self, objective: nn.Module, optimizer: Optimizer, epochs: range) -> int:
+        """The epoch of `epochs` to go on with, the objective and its optimiser as they were before it.
+
+        Raises:
+            KdsearchError: When the file is of another model; it is deleted.
+        """
+        state, self._state = self._state, None
+        if state is None or self.epoch not in epochs:
+            return epochs.start
+        if not _fits(state["objective"], objective):
+            self.remove()
+            raise KdsearchError(f"{self._path} was of another version of this model, and is deleted")
+        optimizer.load_state_dict(state["optimizer"])
+        objective.load_state_dict(state["objective"])
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["random_cuda"])
+        return self.epoch
+
+    def save(
+        self,
+        objective: nn.Module,
+        optimizer: Optimizer,
+        metrics: dict[str, float],
+        *,
+        last: bool,
+        now: bool,
+    ) -> None:
+        """Keep the state after the epoch of `metrics`, if it is time, or `now` that training is cut off.
+
+        After the `last` epoch of a phase there is nothing to go on with in it.
+        """
+        self.told.append(metrics)
+        if self._rank or last or not (now or time.monotonic() - self._saved >= self._every):
+            return
+        cuda = torch.cuda.get_rng_state() if next(objective.parameters()).is_cuda else None
+        state = {
+            "epoch": len(self.told),
+            "told": self.told,
+            "objective": objective.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_cuda": cuda,
+        }
+        part = self._path.with_name(self._path.name + ".part")
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(state, part)
+            part.replace(self._path)
+        except (OSError, RuntimeError) as error:
+            # Without it training goes on; if the disk is full, the result will say so.
+            _log.warning("no checkpoint in %s: %s", self._path, error)
+            part.unlink(missing_ok=True)
+        self._saved = time.monotonic()
+
+    def remove(self) -> None:
+        """Training is over, and what came of it is stored."""
+        if self._rank == 0:
+            self._path.unlink(missing_ok=True)
+
+    def _read(self) -> State | None:
+        if not self._path.exists():
+            return None
+        try:
+            state = torch.load(self._path, map_location="cpu", weights_only=True)
+            if isinstance(state, dict) and state.keys() >= _KEYS:
+                return state
+        except Exception as error:  # as many kinds as there are layers to the format
+            _log.warning("%s is damaged and not used: %s", self._path, error)
+        self._path.unlink(missing_ok=True)
+        return None
+
+
+def _agreed(epoch: int, world_size: int) -> int:
+    """The epoch that all workers have a checkpoint of, or 0: they may not see the same file."""
+    if world_size == 1:
+        return epoch
+    epochs: list[Any] = [None] * world_size
+    distributed.all_gather_object(epochs, epoch)
+    return epoch if len(set(epochs)) == 1 else 0
+
+
+def _fits(state: State, objective: nn.Module) -> bool:
+    shapes = {key: value.shape for key, value in objective.state_dict().items()}
+    return shapes == {key: value.shape for key, value in state.items()}

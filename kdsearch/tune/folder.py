@@ -1,0 +1,205 @@
+"""The folder of a search: its name, who runs it, what it is, and what is asked of it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from kdsearch.errors import InputError, nearest
+from kdsearch.spec import Spec, load_spec
+from kdsearch.tune.records import write_json
+
+SPEC, ABOUT, LOG, TEACHERS = "spec.yaml", "search.json", "log.txt", "teachers.yaml"
+_LOCK, _STOP = "lock", "stop"
+#: The storage folder of a spec that names none.
+STORAGE = "kdsearch_store"
+
+
+def searches(storage: Path) -> Path:
+    """The folder that holds a folder for each search."""
+    return storage / "searches"
+
+
+def find_folder(storage: Path, name: str) -> Path:
+    """The folder of a search. Raises InputError, with the nearest name, when there is none."""
+    folder = searches(storage) / name
+    if not (folder / SPEC).is_file():
+        known = [path.parent.name for path in searches(storage).glob(f"*/{SPEC}")]
+        raise InputError(f"no search '{name}' in {searches(storage)}{nearest(name, known)}")
+    return folder
+
+
+@contextmanager
+def new_folder(storage: Path, wished: str, given: str | None) -> Iterator[Path]:
+    """A new folder, held: it is ours alone. It goes again when nothing was written to it.
+
+    Raises:
+        InputError: When the name that was given is taken, or is no name.
+    """
+    if given is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", given):
+        raise InputError(f"--name {given}: expected letters, digits, '_', '.' and '-'")
+    ours = [path for path in (searches(storage), storage) if not path.exists()]
+    searches(storage).mkdir(parents=True, exist_ok=True)
+    number, folder = 1, searches(storage) / (given or wished)
+    while not _made(folder):
+        if given is not None:
+            held = runner(folder)
+            more = f"it runs in process {held}" if held else f"--resume {given} goes on with it"
+            raise InputError(f"--name {given}: there is a search of this name in {searches(storage)}; {more}")
+        number += 1
+        folder = searches(storage) / f"{wished}-{number}"
+    try:
+        with _held(folder):
+            yield folder
+    finally:
+        with suppress(OSError):  # it is not empty: something was begun
+            for path in (folder, *ours):
+                path.rmdir()
+
+
+@contextmanager
+def old_folder(storage: Path, name: str) -> Iterator[Path]:
+    """The folder of a search that was begun before, held.
+
+    Raises:
+        InputError: When there is none of that name, or it still runs.
+    """
+    folder = find_folder(storage, name)
+    with _held(folder):
+        # Whoever held it is gone, and so is whoever waited for this lock of Optuna's.
+        (folder / "study.journal.lock").unlink(missing_ok=True)
+        (folder / _STOP).unlink(missing_ok=True)
+        yield folder
+
+
+def check_same_space(folder: Path, spec: Spec) -> None:
+    """Raise InputError when a search was begun with another space: its trials would not be comparable."""
+    earlier = load_spec(folder / SPEC).plain()
+    given = spec.plain()
+    fixed = {
+        key: (earlier[key], given[key]) for key in earlier if key not in ("search", "compute", "tracking")
+    }
+    fixed["search.seed"] = (earlier["search"]["seed"], given["search"]["seed"])
+    if changed := [key for key, (before, now) in fixed.items() if before != now]:
+        raise InputError(
+            f"--resume {folder.name}: it was begun with another {', '.join(changed)}; "
+            f"see {folder / SPEC}, or give the new search another name"
+        )
+
+
+def check_storage(storage: Path) -> None:
+    """Raise InputError unless the folder is there or can be made, without making it."""
+    above = storage.absolute()
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"compute.storage: {storage} cannot be written: {above} is no folder of yours")
+
+
+def runner(folder: Path) -> str | None:
+    """Which process runs a search, as `pid on host`; None when nobody does."""
+    try:
+        with (folder / _LOCK).open("r+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return file.read() or "unknown"
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def write_about(folder: Path, **changes: Any) -> None:
+    """Set keys of what is known of the search as a whole."""
+    write_json(folder / ABOUT, {**read_about(folder), **changes})
+
+
+def read_about(folder: Path) -> Mapping[str, Any]:
+    """What is known of the search as a whole: `state`, `experiment`, `tags`, `planned`, `reason`."""
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a search has ended before it was complete."""
+    return read_about(folder).get("state", "complete") != "complete" and runner(folder) is None
+
+
+def ask_to_stop(folder: Path) -> None:
+    """Ask whoever runs the search to stop it, as Ctrl-C does."""
+    (folder / _STOP).touch()
+
+
+def asked_to_stop(folder: Path) -> bool:
+    """Whether that was asked since the last call."""
+    try:
+        (folder / _STOP).unlink()
+    except OSError:
+        return False
+    return True
+
+
+def tidy(folder: Path) -> None:
+    """Remove what Ray left in the folder of a search that is over."""
+    for name in ("train", "tune"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _made(folder: Path) -> bool:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        # One whose search was killed before it began is as good as new.
+        return [path.name for path in folder.iterdir()] == [_LOCK] and runner(folder) is None
+    return True
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a search; the system frees it when this process dies, however it does."""
+    path = folder / _LOCK
+    file = _lock(path)
+    try:
+        file.truncate(0)
+        file.write(f"{os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        file.close()
+
+
+def _lock(path: Path) -> IO[str]:
+    tries = 3  # `runner` may be looking just now
+    while True:
+        file = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if tries := tries - 1:
+                file.close()
+                time.sleep(0.05)
+                continue
+            file.seek(0)
+            who = file.read() or "another process"
+            file.close()
+            raise InputError(
+                f"search '{path.parent.name}' runs in process {who}; it can be resumed when that has ended"
+            ) from None
+        with suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                return file
+        file.close()  # Its last holder deleted it between our opening and our locking it.

@@ -1,0 +1,165 @@
+"""The files of a trial: what a search is taken up from, and MLflow rebuilt, after anything.
+
+`trial.json` is written when a trial begins and says what it is, `epochs.jsonl` has a line for each epoch,
+`result.json` is written when it ends and says everything. A file that is cut short is thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from kdsearch.space import config_yaml, describe, fingerprint
+
+State = Literal["running", "complete", "failed", "stopped"]
+
+TRIAL, RESULT, EPOCHS = "trial.json", "result.json", "epochs.jsonl"
+WEIGHTS, CHECKPOINT = "student.safetensors", "checkpoint.pt"
+#: Why a trial is `stopped` that goes on when its search is resumed.
+INTERRUPTED = "the search was stopped"
+
+
+@dataclass
+class Record:
+    """One trial. `baseline` is '', 'labels' (no teacher), or 'kd' (plain distillation).
+
+    `params` are those of Optuna's trial. Times are milliseconds since 1970: MLflow takes a figure of one
+    moment only once, so that what it was told before can be told again. `taken` has the times of those
+    metrics that were taken after the trial had ended.
+    """
+
+    uid: str
+    number: int
+    config: dict[str, Any]
+    baseline: str = ""
+    state: State = "running"
+    reason: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    infeasible: bool = False
+    params: dict[str, Any] = field(default_factory=dict)
+    began: int = 0
+    ended: int = 0
+    taken: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> str:
+        """The config in words."""
+        return describe(self.config)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it goes on when its search is resumed."""
+        return self.state == "running" or (self.state == "stopped" and self.reason == INTERRUPTED)
+
+
+def write_trial(folder: Path, record: Record) -> None:
+    """Note that a trial begins."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(config_yaml(record.config), encoding="utf-8")
+    write_json(folder / TRIAL, asdict(record))
+
+
+def write_result(folder: Path, record: Record) -> None:
+    """Note what became of a trial."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / RESULT, asdict(record))
+
+
+def write_epoch(folder: Path, time: int, metrics: Mapping[str, float]) -> None:
+    """Note an epoch."""
+    with (folder / EPOCHS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"time": time, **metrics}) + "\n")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a file that is either whole or not there."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def read_epochs(folder: Path, *, repair: bool = False) -> list[dict[str, Any]]:
+    """The epochs of a trial, up to the first line that is not whole; `repair` cuts the file there."""
+    path, epochs, whole = folder / EPOCHS, list[dict[str, Any]](), 0
+    content = path.read_bytes() if path.exists() else b""
+    for line in content.splitlines(keepends=True):
+        try:
+            epoch = json.loads(line) if line.endswith(b"\n") else None
+        except ValueError:
+            epoch = None
+        if not isinstance(epoch, dict) or not {"time", "epoch"} <= epoch.keys():
+            break
+        epochs.append(epoch)
+        whole += len(line)
+    if repair and whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+    return epochs
+
+
+def read_records(trials: Path, *, repair: bool = False) -> list[Record]:
+    """Every trial, in the order in which they began.
+
+    `repair` deletes what is damaged or was not finished being written, and with it trials of which nothing
+    is left. Only for who holds the search: others would delete what is being written.
+    """
+    folders = sorted(path for path in trials.iterdir() if path.is_dir()) if trials.is_dir() else []
+    if repair:
+        for folder in folders:
+            _sweep(folder)
+    found = [record for folder in folders if (record := _read(folder)) is not None]
+    return sorted(found, key=lambda record: record.number)
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether the student of a trial is there and whole; a damaged file is deleted."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, "numpy"):
+            return True
+    except (OSError, SafetensorError):
+        path.unlink(missing_ok=True)
+        return False
+
+
+def _sweep(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.suffix == ".part" or (path.name in (TRIAL, RESULT) and _parse(path) is None):
+            path.unlink()
+    if not (folder / TRIAL).exists() and not (folder / RESULT).exists():
+        shutil.rmtree(folder)
+    else:
+        read_epochs(folder, repair=True)
+
+
+def _read(folder: Path) -> Record | None:
+    record = _parse(folder / RESULT) or _parse(folder / TRIAL)
+    if record is not None and record.unfinished:
+        epochs = read_epochs(folder)
+        record.epochs = int(epochs[-1]["epoch"]) if epochs else 0
+    return record
+
+
+def _parse(path: Path) -> Record | None:
+    """The record in a file; None if it is not one, or not of this trial."""
+    names = {f.name for f in fields(Record)}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        record = Record(**{key: value for key, value in content.items() if key in names})
+        return record if fingerprint(record.config) == record.uid == path.parent.name else None
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return None

@@ -1,0 +1,85 @@
+"""Names, locks and files of searches, without Ray."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kdsearch.errors import InputError
+from kdsearch.tune.folder import ask_to_stop, asked_to_stop, new_folder, old_folder, runner
+from kdsearch.tune.study import mend
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from kdsearch.tune.folder import new_folder
+with new_folder(Path(sys.argv[1]), "digits", None) as folder:
+    (folder / "spec.yaml").write_text("")
+    print(folder.name, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_held_by_one_process_and_free_again_when_that_is_killed(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "digits\n"
+    folder = tmp_path / "searches/digits"
+    try:
+        assert str(runner(folder)).startswith(f"{holder.pid} on ")
+        with (
+            pytest.raises(InputError, match=f"runs in process {holder.pid} on"),
+            old_folder(tmp_path, "digits"),
+        ):
+            pass
+        match = f"it runs in process {holder.pid} on"
+        with pytest.raises(InputError, match=match), new_folder(tmp_path, "digits", "digits"):
+            pass
+        with new_folder(tmp_path, "digits", None) as other:
+            assert other.name == "digits-2"
+    finally:
+        holder.kill()
+        holder.wait()
+    assert runner(folder) is None
+    with old_folder(tmp_path, "digits") as again:
+        assert again == folder and runner(folder) is not None
+    assert runner(folder) is None
+
+
+def test_a_folder_to_which_nothing_was_written_goes_again(tmp_path):
+    with pytest.raises(InputError, match="something"), new_folder(tmp_path / "store", "digits", None):
+        raise InputError("something")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_a_search_that_was_killed_before_it_began_is_taken(tmp_path):
+    (tmp_path / "searches/digits").mkdir(parents=True)
+    (tmp_path / "searches/digits/lock").touch()
+    with new_folder(tmp_path, "digits", None) as folder:
+        assert folder.name == "digits"
+
+
+@pytest.mark.parametrize("name", ["../digits", "", "a/b", "x" * 65])
+def test_a_name_that_is_no_name_is_refused(name, tmp_path):
+    with pytest.raises(InputError, match="expected letters"), new_folder(tmp_path, "digits", name):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_request_to_stop_is_heard_once(tmp_path):
+    assert not asked_to_stop(tmp_path)
+    ask_to_stop(tmp_path)
+    assert asked_to_stop(tmp_path) and not asked_to_stop(tmp_path)
+
+
+@pytest.mark.parametrize("tail", [b'{"op_code": 5, "tri', b"\0\0\0\0", b'"no mapping"\n', b'{"op_code": 5}'])
+def test_a_journal_is_cut_at_its_first_line_that_is_not_whole(tail, tmp_path):
+    journal = tmp_path / "study.journal"
+    whole = b"".join(json.dumps({"op_code": code}).encode() + b"\n" for code in range(3))
+    journal.write_bytes(whole + tail)
+    mend(journal)
+    assert journal.read_bytes() == whole
+    mend(Path(tmp_path / "none"))

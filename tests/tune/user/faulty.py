@@ -1,0 +1,40 @@
+"""A user's model that goes wrong in training, for real, in one of several ways."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import torch
+from torch import Tensor, nn
+
+
+class Faulty(nn.Module):
+    """`fault` is `none`, `memory`, `hang`, `raise` or `die`; `width` only tells configs apart."""
+
+    def __init__(self, in_channels: int, num_classes: int, fault: str = "none", width: int = 8) -> None:
+        super().__init__()
+        self.fault = fault
+        self.hidden = nn.Linear(64 * in_channels, width)
+        self.classifier = nn.Linear(width, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training and torch.is_grad_enabled():
+            getattr(self, f"_{self.fault}")(images)
+        return self.classifier(self.hidden(images.flatten(1)).relu())
+
+    def _none(self, images: Tensor) -> None:
+        pass
+
+    def _memory(self, images: Tensor) -> None:
+        torch.empty(2**50, device=images.device)
+
+    def _hang(self, images: Tensor) -> None:
+        time.sleep(600)
+
+    def _raise(self, images: Tensor) -> None:
+        raise RuntimeError(f"this model breaks with {self.hidden.out_features} units")
+
+    def _die(self, images: Tensor) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
