@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
 def search(
     space: SpecFile,
     address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster; by default Ray is started here")
+        str | None,
+        typer.Option(
+            help="Of a Ray cluster: auto, ray://HOST:PORT or http://HOST:8265 submit a job; HOST:PORT drives "
+            "the search from here, a node of it. By default Ray is started here",
+            envvar="RAY_ADDRESS",
+        ),
     ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Submit the job, and do not follow it")] = False,
     trials: Annotated[int | None, typer.Option(help="Configs to try", min=0)] = None,
     concurrent: Annotated[int | None, typer.Option(help="Trials at the same time", min=1)] = None,
     tracking_uri: TrackingUri = None,
@@ -30,8 +37,17 @@ def search(
 ) -> None:
     """Search a space for its Pareto front. Ctrl-C once keeps all that is done, and prints the front."""
     import kdsearch
+    from kdsearch.errors import InputError
+    from kdsearch.tune.cluster import is_job
     from kdsearch.tune.display import display_for
 
+    if address is not None and is_job(address):
+        given = {"--trials": trials, "--concurrent": concurrent, "--name": name}
+        options = [text for key, value in given.items() if value is not None for text in (key, str(value))]
+        options += [text for override in overrides for text in ("--set", override)]
+        raise typer.Exit(_submit(space, options, address, name, tracking_uri, overrides, detach))
+    if detach:
+        raise InputError("--detach: only a job can be left alone; give --address auto, ray://… or http://…")
     out = console()
     found = kdsearch.search(
         space,
@@ -47,8 +63,36 @@ def search(
     _report(out, found, found.outcome)
 
 
+def _submit(
+    space: Path,
+    options: list[str],
+    address: str,
+    name: str | None,
+    tracking_uri: str | None,
+    overrides: list[str],
+    detach: bool,
+) -> int:
+    from kdsearch.spec import load_spec
+    from kdsearch.tracking import check_uri
+    from kdsearch.tune.job import follow, submit
+
+    names = {"name": name, "tracking.uri": tracking_uri}
+    spec = load_spec(space, [*overrides, *(f"{key}={text}" for key, text in names.items() if text)])
+    check_uri(spec.tracking.uri)
+    job = submit(spec, space, options, address=address, note=typer.echo)
+    typer.echo(f"job {job.id} submitted")
+    if detach:
+        return 0
+    try:
+        return follow(job, lambda text: typer.echo(text, nl=False))
+    except KeyboardInterrupt:
+        typer.echo(f"\nno longer followed; {spec.name} goes on")
+        return 0
+
+
 def _report(out: Console, found: Search, outcome: Outcome) -> None:
     from kdsearch.pareto import front_table
+    from kdsearch.tracking import public_uri, resolve_uri
 
     states = Counter(outcome.trials["state"] if len(outcome.trials) else ())
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common()) or "none"
@@ -68,11 +112,8 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
         )
     for plot in outcome.plots:
         out.print(f"{plot}", highlight=False, soft_wrap=True)
-    uri = (
-        ""
-        if found.uri.endswith(DEFAULT_URI.removeprefix("sqlite:///"))
-        else f" --tracking-uri {shlex.quote(found.uri)}"
-    )
+    default = found.uri == resolve_uri(DEFAULT_URI)
+    uri = "" if default else f" --tracking-uri {shlex.quote(public_uri(found.uri))}"
     quoted = shlex.quote(outcome.name)
     out.print("\nnext:", highlight=False)
     for command in (f"ui{uri}", f"front {quoted}{uri}", f"export {quoted}{uri} --out {quoted}-student"):
