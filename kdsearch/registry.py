@@ -14,6 +14,7 @@ import ast
 import importlib
 import importlib.util
 import re
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -175,7 +176,14 @@ def _from_user(kind: str, name: str, module: str, target: str) -> Part:
         raise InputError(f"{kind} '{name}': module '{module}' cannot be found: {error}") from error
     if spec is None:
         raise InputError(f"{kind} '{name}': there is no module '{module}' on the Python path")
+    installed = _installed(spec.origin)
+    foreign = InputError(
+        f"{kind} '{name}': '{module}' is installed, and does not offer '{target}' as a {kind}; a spec may not "
+        f'call whatever is there. Mark it with @register("{kind}"), or wrap it in a module of your own'
+    )
     if not spec.origin or not spec.origin.endswith(".py"):
+        if installed:
+            raise foreign
         return Part(kind, name, module, target, "", (), {}, {}, open=True)
     try:
         tree = ast.parse(Path(spec.origin).read_bytes())
@@ -186,8 +194,19 @@ def _from_user(kind: str, name: str, module: str, target: str) -> Part:
         public = [known for known in definitions if not known.startswith("_")]
         raise InputError(f"{kind} '{name}': '{module}' defines no '{target}'{nearest(target, public)}")
     node = definitions[target]
-    facts = next((facts for marked, facts in _marked(tree, kind) if marked is node), {})
+    facts = next((facts for marked, facts in _marked(tree, kind) if marked is node), None)
+    if facts is None and installed:
+        raise foreign
+    facts = facts or {}
     return _describe(kind, name, module, node, facts)
+
+
+def _installed(origin: str | None) -> bool:
+    """Whether a module is Python's own or a package's, rather than the user's."""
+    if origin is None or not Path(origin).is_absolute():
+        return origin is not None  # built-in, or frozen
+    parts, own = Path(origin).parts, sysconfig.get_path("stdlib")
+    return "site-packages" in parts or "dist-packages" in parts or Path(origin).is_relative_to(own)
 
 
 _Definition = ast.FunctionDef | ast.ClassDef
