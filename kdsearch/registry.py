@@ -178,7 +178,7 @@ def _from_user(kind: str, name: str, module: str, target: str) -> Part:
         raise InputError(f"{kind} '{name}': there is no module '{module}' on the Python path")
     installed = _installed(spec.origin)
     foreign = InputError(
-        f"{kind} '{name}': '{module}' is installed, and does not offer '{target}' as a {kind}; a spec may not "
+        f"{kind} '{name}': '{module}' is installed, and does not offer '{target}' as a {kind}: no spec may "
         f'call whatever is there. Mark it with @register("{kind}"), or wrap it in a module of your own'
     )
     if not spec.origin or not spec.origin.endswith(".py"):

@@ -134,6 +134,11 @@ def _cross_check(spec: Spec) -> Iterator[Problem]:
             parse_constraints(text, known)
         except InputError as error:
             yield Problem(("constraints", index), str(error).removeprefix("constraint: "))
+    if "://" in spec.compute.storage:
+        message = (
+            f"expected a folder, which all nodes share, as on NFS; got the address {spec.compute.storage}"
+        )
+        yield Problem(("compute", "storage"), message)
     if spec.data.batch_size % spec.compute.workers:
         message = f"{spec.data.batch_size} images do not divide among {spec.compute.workers} workers"
         yield Problem(("data", "batch_size"), message)

@@ -24,7 +24,7 @@ from kdsearch.pareto import sort_front
 from kdsearch.registry import find, metric, parts
 from kdsearch.spec import Spec, dump_yaml
 from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri
-from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups
+from kdsearch.tune.cluster import check_address, check_shared, check_this_machine, connected, groups
 from kdsearch.tune.display import Display
 from kdsearch.tune.finish import draw, measure_front
 from kdsearch.tune.ledger import Ledger
@@ -80,6 +80,7 @@ def run_search(
     folder = storage / "searches" / chosen
     started = time.perf_counter()
     with connected(address) as resources:
+        check_shared(storage)
         count = groups(spec, resources)
         folder.mkdir(parents=True)
         (folder / "spec.yaml").write_text(dump_yaml(spec.plain()), encoding="utf-8")

@@ -137,22 +137,19 @@ def test_a_job_takes_the_working_tree_along_and_is_followed_to_its_end(cluster, 
         assert SECRET.encode() not in content and TOKEN.encode() not in content, path
 
 
-def test_a_detached_job_is_found_again_by_the_name_of_its_search(cluster, send, tmp_path, monkeypatch):
-    from kdsearch.tune.job import find_job, follow
-
+def test_a_detached_job_is_found_again_by_the_name_of_its_search(cluster, send, tmp_path):
     _, url, _ = cluster
     code, out = send("--address", url, "--detach", "--name", "alone", *there(tmp_path))
     assert code == 0 and "complete" not in out, out
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     script = (
         "import sys; from kdsearch.tune.job import find_job, follow\n"
         f"sys.exit(follow(find_job({url!r}, 'alone'), lambda text: print(text, end='')))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240)
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "alone: 4 complete" in done.stdout
-    assert find_job and follow
 
 
 def test_this_process_drives_a_search_on_the_cluster_it_is_a_node_of(cluster, send):
@@ -166,7 +163,7 @@ def test_this_process_drives_a_search_on_the_cluster_it_is_a_node_of(cluster, se
     [
         (["--set", "compute.workers=16"], "compute: a trial needs 16 x 1 CPUs, each worker on one node, and "
          "there are 2 CPUs and 0 GPUs in all"),
-        (["--set", "compute.gpus_per_worker=1"], "a trial needs 1 x 1 CPUs and 1 x 1 GPUs, and there are 2 CPUs"),
+        (["--set", "compute.gpus_per_worker=1"], "a trial needs 1 x 1 CPUs and 1 x 1 GPUs, and there are 2"),
         (["--set", "optim.lr=0"], "optim.lr: expected a number greater than 0"),
     ],
 )  # fmt: skip

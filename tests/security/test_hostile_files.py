@@ -96,7 +96,7 @@ def test_yaml(harmed: Path, tag: str):
 @pytest.mark.parametrize(
     "text",
     ["__import__('os').system('touch proof')", "accuracy <= __import__('os').system('touch proof')",
-     "accuracy <= 1; import os", "accuracy.__class__ <= 1", "@os.system", "accuracy <= (1)", "`touch x` <= 1"],
+     "accuracy <= 1; import os", "accuracy.__class__ <= 1", "@os.system", "accuracy <= (1)", "`id` <= 1"],
 )  # fmt: skip
 def test_constraints_and_where(text: str):
     with pytest.raises(InputError, match="constraint: "):
