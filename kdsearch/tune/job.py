@@ -152,8 +152,8 @@ def _client(address: str) -> JobSubmissionClient:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    for chatty in ("dashboard_sdk", "job.sdk"):
-        logging.getLogger(f"ray.dashboard.modules.{chatty}").setLevel(logging.ERROR)
+    for chatty in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env"):
+        logging.getLogger(f"ray.{chatty}").setLevel(logging.ERROR)
     try:
         return JobSubmissionClient(address)
     except AuthenticationError:
