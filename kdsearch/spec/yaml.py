@@ -16,6 +16,8 @@ Path_ = tuple[str | int, ...]
 #: No spec comes near; beyond it some step of Python's, or of ours, would run out of stack or memory.
 DEEPEST = 64
 _MOST = 100_000
+#: Characters of a text, which is read at 60 kB a second, and of one value in it.
+_LONGEST_TEXT, _LONGEST_VALUE = 1_000_000, 10_000
 _TOO_DEEP = f"nested deeper than {DEEPEST} levels"
 
 
@@ -30,6 +32,8 @@ def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, 
         SpecError: For a syntax error, or a key given twice.
     """
     try:
+        if len(text) > _LONGEST_TEXT:
+            raise ValueError(f"it is longer than {_LONGEST_TEXT} characters")
         loader = _Loader(text)
         node = loader.get_single_node()
         _measure(node, {}, 0)
@@ -92,6 +96,8 @@ def _measure(node: yaml.Node | None, known: dict[yaml.Node, int], depth: int) ->
     if depth > DEEPEST:
         raise ValueError(_TOO_DEEP)
     if node is None or isinstance(node, yaml.ScalarNode):
+        if node is not None and len(node.value) > _LONGEST_VALUE:
+            raise ValueError(f"a value in it is longer than {_LONGEST_VALUE} characters")
         return 1
     if node not in known:
         known[node] = _MOST  # until it is known: one that holds itself is without end

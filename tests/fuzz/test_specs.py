@@ -111,6 +111,7 @@ BOMBS = {
     "a number": f"data: digits\nstudent: {{name: mlp, hidden: [{'9' * 4000}]}}\n",
     "an exponent": "data: digits\noptim: {lr: 1e99999999999}\nstudent: mlp\n",
     "sexagesimal": f"a: {'1:' * 100_000}1\n",
+    "a long text": "a: 1 # " + "x" * 2_000_000,
     "a long key": f"{'k' * 1_000_000}: 1\n",
     "many equal options": (
         f"student: {{name: mlp, hidden: {{choice: [{'[1], ' * 20_000}]}}}}\ndata: digits\nx: 1\n"
