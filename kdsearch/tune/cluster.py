@@ -20,6 +20,8 @@ _PORTS = {"ray": 10001, "http": 80, "https": 443}
 #: Where an autoscaler sets no bound: more nodes than any search uses.
 _MANY = 1000
 _HEAD = "node:__internal_head__"
+#: Bytes that a worker takes before it has seen a model or an image: Python, Ray and torch.
+_WORKER = 0.5e9
 
 Node = Mapping[str, float]
 """The resources of one node, by Ray's names for them."""
@@ -163,6 +165,8 @@ def _fit(compute: Compute, node: Node) -> int:
     fits = [node.get("CPU", 0) / compute.cpus_per_worker]
     if compute.gpus_per_worker:
         fits.append(node.get("GPU", 0) / compute.gpus_per_worker)
+    if "memory" in node:
+        fits.append(node["memory"] / _WORKER)
     return int(min(fits) + 1e-9)
 
 
@@ -174,8 +178,14 @@ def _need(compute: Compute) -> str:
 
 
 def _have(nodes: Sequence[Node]) -> str:
-    kinds = [f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes]
+    kinds = [_kind(node) for node in nodes]
     if len(kinds) == 1:
         return f"{kinds[0]} in all"
     counts = [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
     return f"{len(kinds)} nodes: {', '.join(counts)}" if counts else "no nodes"
+
+
+def _kind(node: Node) -> str:
+    short = node.get("memory", _WORKER) < _WORKER
+    memory = f" and {node['memory'] / 1e9:.2g} GB of memory, less than a worker takes" if short else ""
+    return f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs{memory}"

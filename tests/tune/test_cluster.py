@@ -35,6 +35,7 @@ def nodes(*each: tuple[float, float]) -> list[dict[str, float]]:
         ({"gpus_per_worker": 0.5}, nodes((8, 1), (1, 1)), 3),
         ({"gpus_per_worker": 1, "workers": 4}, nodes((8, 3), (8, 3), (8, 3)), 2),
         ({}, nodes((1000, 0)), 102),
+        ({}, [{"CPU": 16.0, "memory": 2.2e9}], 4),
     ],
 )
 def test_a_worker_is_placed_on_one_node_and_a_group_on_as_many_as_it_needs(compute, there, expected):
@@ -60,6 +61,11 @@ def test_a_worker_is_placed_on_one_node_and_a_group_on_as_many_as_it_needs(compu
             "each worker on one node, and there are 2 nod",
         ),
         ({}, [], "and there are no nodes"),
+        (
+            {},
+            [{"CPU": 8.0, "memory": 0.3e9}],
+            "8 CPUs and 0 GPUs and 0.3 GB of memory, less than a worker takes",
+        ),
     ],
 )
 def test_what_cannot_be_placed_is_said_with_what_there_is(compute, there, message):
