@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sys
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 #: The metadata of a job that says which search it is.
 SEARCH = "kdsearch.search"
 #: What a working tree holds and no worker needs, beside what .gitignore names.
-_LEFT_HERE = (".git/", ".venv/", "__pycache__/", "mlruns/", "mlartifacts/", "kdsearch_store/", "*.db", ".env")
+_LEFT_HERE = (".git/", ".venv/", "__pycache__/", "mlruns/", "mlartifacts/", "*.db", "*.db-*", ".env")
+#: Times, a second apart, that a cluster may not answer while its job is followed.
+_PATIENCE = 30
 #: Never sent: Ray's logs and its dashboard show the environment of a job.
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
@@ -75,7 +78,7 @@ def submit(
             runtime_env={
                 "working_dir": str(here),
                 "py_modules": [str(Path(__file__).parents[1])],
-                "excludes": list(_LEFT_HERE),
+                "excludes": [*_LEFT_HERE, *_store(spec)],
             },
         )
     except (RuntimeError, ValueError, OSError) as error:
@@ -95,7 +98,13 @@ def find_job(address: str, search: str) -> Job:
 
 
 def follow(job: Job, echo: Callable[[str], object]) -> int:
-    """Pass on what a job prints until it ends. Returns its exit code."""
+    """Pass on what a job prints until it ends. Returns its exit code.
+
+    Raises:
+        KdsearchError: When the job ended without one, or its cluster answers no more.
+    """
+    from aiohttp import ClientError
+
     shown = 0
 
     async def tail() -> None:
@@ -108,15 +117,19 @@ def follow(job: Job, echo: Callable[[str], object]) -> int:
             if fresh:
                 echo(fresh)
 
+    lost = 0
     while True:
         try:
             asyncio.run(tail())
-        except RuntimeError:  # the connection broke, and not the job
-            if not job.client.get_job_status(job.id).is_terminal():
-                continue
-        info = job.client.get_job_info(job.id)
-        if info.status.is_terminal():
-            break
+            info = job.client.get_job_info(job.id)
+            if info.status.is_terminal():
+                break
+            lost = 0
+        except (RuntimeError, OSError, ClientError) as error:  # the connection broke, and not the job
+            lost += 1
+            if lost > _PATIENCE:
+                raise KdsearchError(f"job {job.id} is out of sight, and may go on: {_first(error)}") from None
+        time.sleep(1)
     if info.status.value == "SUCCEEDED":
         return 0
     if info.driver_exit_code is None:
@@ -148,10 +161,21 @@ def _places(spec: Spec, address: str) -> list[str]:
     return tracking
 
 
+def _store(spec: Spec) -> list[str]:
+    """The folder of earlier searches, where it lies in the working tree."""
+    storage = Path(spec.compute.storage).absolute()
+    here = Path.cwd()
+    return [f"/{storage.relative_to(here)}/"] if storage.is_relative_to(here) and storage != here else []
+
+
 def _client(address: str) -> JobSubmissionClient:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
+    if address != "auto":
+        # Ray would let these win over the address that was given.
+        for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+            os.environ.pop(name, None)
     for chatty in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env"):
         logging.getLogger(f"ray.{chatty}").setLevel(logging.ERROR)
     try:
