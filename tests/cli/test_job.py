@@ -120,7 +120,7 @@ def there(tmp_path: Path) -> list[str]:
     return ["--set", f"compute.storage={tmp_path}/store", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]
 
 
-def test_a_job_takes_the_working_tree_along_and_is_followed_to_its_end(cluster, send, tmp_path):
+def test_a_job_takes_the_working_tree_along_and_is_followed_to_its_end(cluster, send, tmp_path, monkeypatch):
     _, url, temporary = cluster
     code, out = send("--address", url, *there(tmp_path), MLFLOW_TRACKING_PASSWORD=SECRET)
     assert code == 0, out
@@ -128,6 +128,7 @@ def test_a_job_takes_the_working_tree_along_and_is_followed_to_its_end(cluster, 
     assert "MLFLOW_TRACKING_PASSWORD is not sent" in out
     assert "sent: 4 complete" in out and "INFO packaging" not in out
     assert f" front sent --tracking-uri sqlite:///{tmp_path}/mlflow.db" in out
+    monkeypatch.syspath_prepend(tmp_path / "tree")  # where the model is that its spec names
     found = kdsearch.open_search("sent", f"sqlite:///{tmp_path}/mlflow.db")
     assert found.state == "complete" and len(found.front) and len(found.trials) == 4
     written = [path for path in temporary.rglob("*") if path.is_file() and not path.is_symlink()]
