@@ -32,6 +32,14 @@ check: setup  ## Lint, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: fuzz
+fuzz: setup  ## Feed every parser with 24,000 generated and mutated inputs, in at most 8 GB of memory
+	ulimit -v 8000000 && KDSEARCH_FUZZ=3000 $(BIN)/python -m pytest tests/fuzz $(ARGS)
+
+.PHONY: audit
+audit: setup  ## Hold requirements.lock against the known vulnerabilities (needs a way out)
+	$(BIN)/uvx pip-audit --requirement requirements.lock --no-deps --disable-pip
+
 .PHONY: bench
 bench: setup  ## Run the benchmarks side by side and write their table to benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks

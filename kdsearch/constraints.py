@@ -21,6 +21,9 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 
+#: Characters of the text that an error quotes on each side of the place it points at, and of its message.
+_AROUND, _LONGEST = 80, 300
+
 
 @dataclass(frozen=True)
 class Constraint:
@@ -107,5 +110,6 @@ def _expect(text: str, tokens: Iterator[tuple[str, int, str]], kind: str, expect
 
 
 def _error(text: str, at: int, message: str) -> InputError:
-    line = re.sub(r"\s", " ", text)
-    return InputError(f"constraint: {message}\n  {line}\n  {' ' * at}^")
+    start = max(0, at - _AROUND)
+    line = re.sub(r"\s", " ", text)[start : at + _AROUND]
+    return InputError(f"constraint: {message[:_LONGEST]}\n  {line}\n  {' ' * (at - start)}^")

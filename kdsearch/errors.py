@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+#: Problems that one message lists; nobody reads more at once.
+_SHOWN = 20
+
 
 class KdsearchError(Exception):
     """Something failed in a way the user can read. Exit code 1."""
@@ -41,9 +44,11 @@ class SpecError(InputError):
         super().__init__("\n".join(self._lines()))
 
     def _lines(self) -> Iterable[str]:
-        for problem in self.problems:
+        for problem in self.problems[:_SHOWN]:
             place = self.file or "spec"
             yield f"{place}:{problem.line}: {problem}" if problem.line else f"{place}: {problem}"
+        if len(self.problems) > _SHOWN:
+            yield f"and {len(self.problems) - _SHOWN} more"
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:

@@ -14,15 +14,15 @@ import ast
 import importlib
 import importlib.util
 import re
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
-
-from annotated_types import Interval
+from typing import Any, TypeVar
 
 from kdsearch import types
+from kdsearch.annotations import annotation
 from kdsearch.errors import InputError, nearest
 
 Target = TypeVar("Target", bound=Callable[..., Any])
@@ -178,7 +178,14 @@ def _from_user(kind: str, name: str, module: str, target: str) -> Part:
         raise InputError(f"{kind} '{name}': module '{module}' cannot be found: {error}") from error
     if spec is None:
         raise InputError(f"{kind} '{name}': there is no module '{module}' on the Python path")
+    installed = _installed(spec.origin)
+    foreign = InputError(
+        f"{kind} '{name}': '{module}' is installed, and does not offer '{target}' as a {kind}: no spec may "
+        f'call whatever is there. Mark it with @register("{kind}"), or wrap it in a module of your own'
+    )
     if not spec.origin or not spec.origin.endswith(".py"):
+        if installed:
+            raise foreign
         return Part(kind, name, module, target, "", (), {}, {}, open=True)
     try:
         tree = ast.parse(Path(spec.origin).read_bytes())
@@ -189,8 +196,19 @@ def _from_user(kind: str, name: str, module: str, target: str) -> Part:
         public = [known for known in definitions if not known.startswith("_")]
         raise InputError(f"{kind} '{name}': '{module}' defines no '{target}'{nearest(target, public)}")
     node = definitions[target]
-    facts = next((facts for marked, facts in _marked(tree, kind) if marked is node), {})
+    facts = next((facts for marked, facts in _marked(tree, kind) if marked is node), None)
+    if facts is None and installed:
+        raise foreign
+    facts = facts or {}
     return _describe(kind, name, module, node, facts)
+
+
+def _installed(origin: str | None) -> bool:
+    """Whether a module is Python's own or a package's, rather than the user's."""
+    if origin is None or not Path(origin).is_absolute():
+        return origin is not None  # built-in, or frozen
+    parts, own = Path(origin).parts, sysconfig.get_path("stdlib")
+    return "site-packages" in parts or "dist-packages" in parts or Path(origin).is_relative_to(own)
 
 
 _Definition = ast.FunctionDef | ast.ClassDef
@@ -253,7 +271,7 @@ def _parameters(function: ast.FunctionDef | None, docs: Mapping[str, str]) -> It
             continue  # a default that is no literal, as a class: the part keeps it, and no spec can set it
         yield Parameter(
             name=argument.arg,
-            annotation=_annotation(argument.annotation),
+            annotation=annotation(argument.annotation),
             default=value,
             required=default is None,
             doc=docs.get(argument.arg, ""),
@@ -267,50 +285,3 @@ def _argument_docs(doc: str) -> dict[str, str]:
         return {}
     entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8,}.*)*)", section.group(1), re.MULTILINE)
     return {name: re.sub(r"\s+", " ", text) for name, text in entries}
-
-
-_NAMES: Mapping[str, Any] = {
-    **{name: value for name, value in vars(types).items() if name[0].isupper()},
-    **{t.__name__: t for t in (int, float, str, bool, list, tuple, dict)},
-    "Annotated": Annotated,
-    "Literal": Literal,
-    "Any": Any,
-    "Interval": Interval,
-    "None": None,
-}
-
-
-def _annotation(node: ast.expr | None) -> Any:
-    match node:
-        case None:
-            return Any
-        case ast.Constant(value=str(text)):
-            return _annotation(ast.parse(text, mode="eval").body)
-    try:
-        return _evaluate(node)
-    except TypeError:
-        return Any
-
-
-def _evaluate(node: ast.expr) -> Any:
-    """The type that an annotation names, built from known names only; `Any` for every other."""
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return _NAMES.get(name, Any)
-        case ast.Tuple(elts=items):
-            return tuple(_evaluate(item) for item in items)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _evaluate(left) | _evaluate(right)
-        case ast.Subscript(value=value, slice=inner):
-            base = _evaluate(value)
-            return Any if base is Any else base[_evaluate(inner)]
-        case ast.Call(func=function, args=args, keywords=keywords):
-            base = _evaluate(function)
-            if base is Any:
-                return Any
-            return base(*map(_evaluate, args), **{k.arg: _evaluate(k.value) for k in keywords if k.arg})
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return -value
-    return Any

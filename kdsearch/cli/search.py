@@ -24,8 +24,14 @@ def search(
         typer.Argument(metavar="[SPACE.yaml]", help="The spec; not needed with --resume", show_default=False),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster; by default Ray is started here")
+        str | None,
+        typer.Option(
+            help="Of a Ray cluster: auto, ray://HOST:PORT or http://HOST:8265 submit a job; HOST:PORT drives "
+            "the search from here, a node of it. By default Ray is started here",
+            envvar="RAY_ADDRESS",
+        ),
     ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Submit the job, and do not follow it")] = False,
     trials: Annotated[int | None, typer.Option(help="Configs to try", min=0)] = None,
     concurrent: Annotated[int | None, typer.Option(help="Trials at the same time", min=1)] = None,
     tracking_uri: TrackingUri = None,
@@ -37,8 +43,19 @@ def search(
 ) -> None:
     """Search a space for its Pareto front. Ctrl-C once keeps all that is done, and prints the front."""
     import kdsearch
+    from kdsearch.errors import InputError
+    from kdsearch.tune.cluster import is_job
     from kdsearch.tune.display import display_for
 
+    if address is not None and is_job(address):
+        if space is None:
+            raise InputError("a job takes its spec along: give SPACE.yaml")
+        given = {"--trials": trials, "--concurrent": concurrent, "--name": name, "--resume": resume}
+        options = [text for key, value in given.items() if value is not None for text in (key, str(value))]
+        options += [text for override in overrides for text in ("--set", override)]
+        raise typer.Exit(_submit(space, options, address, name, tracking_uri, overrides, detach))
+    if detach:
+        raise InputError("--detach: only a job can be left alone; give --address auto, ray://… or http://…")
     out = console()
     found = kdsearch.search(
         space,
@@ -55,8 +72,36 @@ def search(
     _report(out, found, found.outcome)
 
 
+def _submit(
+    space: Path,
+    options: list[str],
+    address: str,
+    name: str | None,
+    tracking_uri: str | None,
+    overrides: list[str],
+    detach: bool,
+) -> int:
+    from kdsearch.spec import load_spec
+    from kdsearch.tracking import check_uri
+    from kdsearch.tune.job import follow, submit
+
+    names = {"name": name, "tracking.uri": tracking_uri}
+    spec = load_spec(space, [*overrides, *(f"{key}={text}" for key, text in names.items() if text)])
+    check_uri(spec.tracking.uri)
+    job = submit(spec, space, options, address=address, note=typer.echo)
+    typer.echo(f"job {job.id} submitted")
+    if detach:
+        return 0
+    try:
+        return follow(job, lambda text: typer.echo(text, nl=False))
+    except KeyboardInterrupt:
+        typer.echo(f"\nno longer followed; {spec.name} goes on")
+        return 0
+
+
 def _report(out: Console, found: Search, outcome: Outcome) -> None:
     from kdsearch.pareto import front_table
+    from kdsearch.tracking import public_uri, resolve_uri
 
     states = Counter(outcome.trials["state"] if len(outcome.trials) else ())
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common()) or "none"
@@ -77,11 +122,8 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
     if outcome.stopped:
         out.print(f"stopped; `--resume {outcome.name}` goes on with it", highlight=False)
     out.print(f"{outcome.plots[0]}", highlight=False, soft_wrap=True)
-    uri = (
-        ""
-        if found.uri.endswith(DEFAULT_URI.removeprefix("sqlite:///"))
-        else f" --tracking-uri {shlex.quote(found.uri)}"
-    )
+    default = found.uri == resolve_uri(DEFAULT_URI)
+    uri = "" if default else f" --tracking-uri {shlex.quote(public_uri(found.uri))}"
     quoted = shlex.quote(outcome.name)
     out.print("\nnext:", highlight=False)
     for command in (

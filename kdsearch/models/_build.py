@@ -40,7 +40,7 @@ def build(config: Mapping[str, object], shape: Shape, classes: int, *, seed: int
             if seed is not None:
                 torch.default_generator.manual_seed(seed)
             model = constructor(**supplied | options)
-    except (TypeError, ValueError, AssertionError) as error:
+    except (TypeError, ValueError, AssertionError, RuntimeError, ArithmeticError, MemoryError) as error:
         raise InputError(f"model '{name}' cannot be built: {error}") from error
     if not isinstance(model, nn.Module):
         raise InputError(f"model '{name}' is a {type(model).__name__}, not a torch.nn.Module")

@@ -7,6 +7,7 @@ which makes conditional spaces plain nesting.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,9 +49,8 @@ class Choice:
     def labels(self) -> tuple[str, ...]:
         """A distinct short text for each option: its name where it has one, otherwise its value."""
         named = [_label(option) for option in self.options]
-        return tuple(
-            name if named.count(name) == 1 else f"{name}#{index + 1}" for index, name in enumerate(named)
-        )
+        times = Counter(named)
+        return tuple(name if times[name] == 1 else f"{name}#{index + 1}" for index, name in enumerate(named))
 
     def __str__(self) -> str:
         return " | ".join(self.labels)

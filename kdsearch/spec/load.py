@@ -13,13 +13,15 @@ from kdsearch.registry import find
 from kdsearch.spec.deploy import check_deploy
 from kdsearch.spec.domains import Choice, Domain, Simplex, Subset
 from kdsearch.spec.figures import check_figures
-from kdsearch.spec.problems import Place, readable
+from kdsearch.spec.problems import Place, beyond, readable
 from kdsearch.spec.recipe import Ensemble, Loss, Match
 from kdsearch.spec.schema import Spec
-from kdsearch.spec.yaml import parse_yaml, read_yaml
+from kdsearch.spec.yaml import DEEPEST, parse_yaml, read_yaml
 
 #: The sections of a spec in which a value may be a domain.
 _SEARCHED = ("student", "distill", "optim", "deploy")
+#: Characters of an override that a message quotes.
+_LONGEST = 200
 
 
 def load_spec(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Spec:
@@ -66,13 +68,17 @@ def apply_overrides(tree: Any, overrides: Sequence[str]) -> Any:
     """`tree` with each `key.path=value` set, mappings made as needed. The tree itself is left as it is."""
     for override in overrides:
         path, equals, text = override.partition("=")
-        if not equals or not all(path.split(".")):
-            raise InputError(f"--set {override}: expected key.of.the.spec=value")
+        keys = path.split(".")
+        said = override if len(override) <= _LONGEST else f"{override[:_LONGEST]}…"
+        if not equals or not all(keys):
+            raise InputError(f"--set {said}: expected key.of.the.spec=value")
+        if len(keys) > DEEPEST:
+            raise InputError(f"--set {said}: the key is nested deeper than {DEEPEST} levels")
         try:
             value, _ = parse_yaml(text)
         except SpecError as error:
-            raise InputError(f"--set {override}: the value is {error.problems[0].message}") from None
-        tree = _set(tree, path.split("."), value, override)
+            raise InputError(f"--set {said}: the value is {error.problems[0].message}") from None
+        tree = _set(tree, keys, value, said)
     return tree
 
 
@@ -115,12 +121,34 @@ def _cross_check(spec: Spec) -> Iterator[Problem]:
     fixed = {key: section for key, section in spec.tree().items() if key not in _SEARCHED}
     for place in _domains(fixed, ()):
         yield Problem(place, f"nothing is searched here, only in {', '.join(_SEARCHED)}")
+    for place in _beyond(spec.tree(), ()):
+        yield Problem(place, "whole numbers end at 64 bits")
     yield from _check_teachers(spec)
     yield from check_deploy(spec.deploy)
     yield from check_figures(spec)
+    if "://" in spec.compute.storage:
+        message = (
+            f"expected a folder, which all nodes share, as on NFS; got the address {spec.compute.storage}"
+        )
+        yield Problem(("compute", "storage"), message)
     if spec.data.batch_size % spec.compute.workers:
         message = f"{spec.data.batch_size} images do not divide among {spec.compute.workers} workers"
         yield Problem(("data", "batch_size"), message)
+
+
+def _beyond(value: Any, place: Place) -> Iterator[Place]:
+    """Where numbers stand that no tensor, no seed and no database could hold."""
+    inner: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, Mapping):
+        inner = value.items()
+    elif isinstance(value, list | tuple):
+        inner = enumerate(value)
+    elif isinstance(value, Choice):
+        inner = enumerate(value.options)
+    elif isinstance(value, int) and beyond(value):
+        yield place
+    for key, part in inner:
+        yield from _beyond(part, (*place, key))
 
 
 def _domains(value: Any, place: Place) -> Iterator[Place]:

@@ -41,8 +41,15 @@ def readable(kind: str, message: str, given: object) -> str:
 
 def shown(given: object) -> str:
     """A value as a message quotes it: as YAML writes it where Python does not, and not too long."""
+    if isinstance(given, int) and beyond(given):
+        return "a whole number of more than 64 bits"
     text = _LITERALS[given] if given is None or isinstance(given, bool) else repr(given)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def beyond(number: int) -> bool:
+    """Whether a whole number takes more than 64 bits."""
+    return number.bit_length() > 63
 
 
 def problem(message: str) -> PydanticCustomError:

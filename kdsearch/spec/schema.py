@@ -15,6 +15,7 @@ from kdsearch.spec.figures import Figures
 from kdsearch.spec.optim import Optim
 from kdsearch.spec.recipe import Distill
 from kdsearch.spec.searchable import Searchable
+from kdsearch.spec.secrets import storable
 from kdsearch.types import NonNegative, NonNegativeInt, Positive, PositiveInt
 
 #: YAML reads the name of the class `3` as a number.
@@ -99,7 +100,9 @@ class Search(Section):
 
     sampler: Sampler = Field(default_factory=lambda: Sampler._of_part("tpe"))
     trials: NonNegativeInt = Field(50, description="Configs to try, beside the baselines")
-    seed: NonNegativeInt = Field(0, description="Of the split, the batches, the weights and the sampler")
+    seed: Annotated[NonNegativeInt, Field(lt=2**32)] = Field(
+        0, description="Of the split, the batches, the weights and the sampler"
+    )
     concurrent: PositiveInt | None = Field(
         None, description="Trials at once; by default what the cluster can place"
     )
@@ -147,8 +150,12 @@ class Spec(Section):
     tracking: Tracking = Tracking()
 
     def tree(self) -> dict[str, Any]:
-        """The spec as nested mappings of plain values, defaults filled in, domains left as they are."""
+        """The spec as nested mappings of plain values, defaults filled in, domains left as they are.
+
+        This is what files, MLflow and exports get: without the password that the tracking address may hold.
+        """
         tree: dict[str, Any] = _tree(self)
+        tree["tracking"]["uri"] = storable(self.tracking.uri)
         return tree
 
     def plain(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from kdsearch.spec.domains import (
     Subset,
     domain_key,
 )
-from kdsearch.spec.problems import Place, problem, problems, readable, shown
+from kdsearch.spec.problems import Place, beyond, problem, problems, readable, shown
 
 JsonSchema = dict[str, Any]
 
@@ -206,7 +206,9 @@ JSON_SCHEMAS: Mapping[str, JsonSchema] = {
 
 
 def _is(value: object, kinds: tuple[type, ...]) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
+    if isinstance(value, bool) or (isinstance(value, int) and beyond(value)):
+        return False
+    return isinstance(value, kinds)
 
 
 def each(values: Iterable[tuple[Place, Any]], handler: Callable[[Any], Any]) -> list[Any]:

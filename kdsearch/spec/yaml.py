@@ -13,6 +13,13 @@ from kdsearch.errors import InputError, Problem, SpecError
 
 Path_ = tuple[str | int, ...]
 
+#: No spec comes near; beyond it some step of Python's, or of ours, would run out of stack or memory.
+DEEPEST = 64
+_MOST = 100_000
+#: Characters of a text, which is read at 60 kB a second, and of one value in it.
+_LONGEST_TEXT, _LONGEST_VALUE = 1_000_000, 10_000
+_TOO_DEEP = f"nested deeper than {DEEPEST} levels"
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, reading numbers as YAML 1.2 does."""
@@ -25,8 +32,11 @@ def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, 
         SpecError: For a syntax error, or a key given twice.
     """
     try:
+        if len(text) > _LONGEST_TEXT:
+            raise ValueError(f"it is longer than {_LONGEST_TEXT} characters")
         loader = _Loader(text)
         node = loader.get_single_node()
+        _measure(node, {}, 0)
         lines = dict(_lines(node, ())) if node is not None else {}
         value = loader.construct_document(node) if node is not None else None
     except _TwiceError as error:
@@ -39,8 +49,12 @@ def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, 
         raise SpecError(
             [Problem((), f"not YAML: {message}", mark.line + 1 if mark else None)], file
         ) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SpecError([Problem((), f"not YAML: {error}")], file) from None
+    except RecursionError:
+        raise SpecError([Problem((), f"not YAML: {_TOO_DEEP}")], file) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise SpecError([Problem((), f"not YAML: {str(error)[:300]}")], file) from None
+    except (AttributeError, LookupError, TypeError, OverflowError):  # PyYAML trusts the tags of a text
+        raise SpecError([Problem((), "not YAML: a value is not what its tag says")], file) from None
     return value, lines
 
 
@@ -75,6 +89,24 @@ for _class in (_Loader, _Dumper):
         ),
         list("-+0123456789."),
     )
+
+
+def _measure(node: yaml.Node | None, known: dict[yaml.Node, int], depth: int) -> int:
+    """How many values a node stands for, aliases followed; a few lines of these can stand for billions."""
+    if depth > DEEPEST:
+        raise ValueError(_TOO_DEEP)
+    if node is None or isinstance(node, yaml.ScalarNode):
+        if node is not None and len(node.value) > _LONGEST_VALUE:
+            raise ValueError(f"a value in it is longer than {_LONGEST_VALUE} characters")
+        return 1
+    if node not in known:
+        known[node] = _MOST  # until it is known: one that holds itself is without end
+        mapping = isinstance(node, yaml.MappingNode)
+        parts = [part for pair in node.value for part in pair] if mapping else node.value
+        known[node] = 1 + sum(_measure(part, known, depth + 1) for part in parts)
+    if known[node] >= _MOST:
+        raise ValueError(f"with its aliases followed it holds more than {_MOST} values")
+    return known[node]
 
 
 class _TwiceError(Exception):

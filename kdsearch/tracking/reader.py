@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError, nearest
+from kdsearch.spec.secrets import scrub
 from kdsearch.tracking import names
 from kdsearch.tracking.client import connect, runs
-from kdsearch.tracking.store import check_uri, database, public_uri, scrub
+from kdsearch.tracking.store import check_uri, database, public_uri
 
 if TYPE_CHECKING:
     import pandas as pd

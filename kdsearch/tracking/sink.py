@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kdsearch.spec.secrets import scrub
 from kdsearch.tracking.client import is_temporary
 from kdsearch.tracking.roster import Roster
-from kdsearch.tracking.store import scrub
 from kdsearch.tracking.work import Remove, Text, Upload, Work
 
 if TYPE_CHECKING:

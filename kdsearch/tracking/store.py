@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from kdsearch.errors import InputError, nearest
+from kdsearch.spec.secrets import scrub
 
 _SQLITE = "sqlite:///"
 _DATABASES = ("mssql", "mysql", "postgresql")
@@ -72,8 +73,3 @@ def artifact_location(uri: str, experiment: str) -> str | None:
 def public_uri(uri: str) -> str:
     """`uri` without user, password and query: what may be shown, logged and stored."""
     return (uri if database(uri) else scrub(uri)).partition("?")[0]
-
-
-def scrub(text: str) -> str:
-    """`text` without the user and password of any address in it, even where they were not quoted well."""
-    return re.sub(r"://[^\s'\"]*@", "://", text)

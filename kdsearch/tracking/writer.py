@@ -15,10 +15,11 @@ from pathlib import Path
 from threading import Condition, Event, Thread
 from typing import Literal
 
+from kdsearch.spec.secrets import scrub
 from kdsearch.tracking import names
 from kdsearch.tracking.roster import Roster
 from kdsearch.tracking.sink import Sink
-from kdsearch.tracking.store import check_uri, public_uri, scrub
+from kdsearch.tracking.store import check_uri, public_uri
 from kdsearch.tracking.work import Point, Remove, State, Text, Upload, Work, now
 
 _log = logging.getLogger("kdsearch.tracking")

@@ -5,27 +5,58 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from kdsearch.errors import InputError
 from kdsearch.spec import Compute, Spec
 from kdsearch.tune.slots import quiet_ray
 
 _SECONDS = 5.0
+_PORTS = {"ray": 10001, "http": 80, "https": 443}
+#: Where an autoscaler sets no bound: more nodes than any search uses.
+_MANY = 1000
+_HEAD = "node:__internal_head__"
+#: Bytes, fewer than any worker was seen to take: 0.75 GB resident on a CPU, of which libraries are shared.
+_WORKER = 0.5e9
+
+Node = Mapping[str, float]
+"""The resources of one node, by Ray's names for them."""
+
+
+def is_job(address: str | None) -> bool:
+    """Whether a search at `address` is sent there as a job, rather than driven from this process."""
+    return address is not None and (address == "auto" or "://" in address)
 
 
 def check_address(address: str | None) -> None:
     """Raise InputError, before Ray is imported, for an address where nothing answers."""
     if address is None or address in ("auto", "local"):
         return
-    host, _, port = address.removeprefix("ray://").partition(":")
-    if not host or not port.isdigit():
-        raise InputError(f"--address {address}: expected HOST:PORT, ray://HOST:PORT or auto")
+    host, port = _endpoint(address)
     try:
-        socket.create_connection((host, int(port)), timeout=_SECONDS).close()
+        socket.create_connection((host, port), timeout=_SECONDS).close()
     except OSError as error:
         raise InputError(f"--address {address}: no Ray answers there ({error.strerror or error})") from None
+
+
+def _endpoint(address: str) -> tuple[str, int]:
+    scheme = address.partition("://")[0] if "://" in address else ""
+    try:
+        parts = urlsplit(address if scheme else f"//{address}")
+        host, port = parts.hostname, parts.port or _PORTS.get(scheme)
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.username is not None:
+        raise InputError("--address: it holds a user or a password; Ray's token is read from RAY_AUTH_TOKEN")
+    if not host or not port or scheme not in ("", *_PORTS):
+        raise InputError(
+            f"--address {address}: expected HOST:PORT, ray://HOST:PORT, http://HOST:8265 or auto"
+        )
+    return host, port
 
 
 def check_this_machine(spec: Spec, address: str | None) -> None:
@@ -34,12 +65,17 @@ def check_this_machine(spec: Spec, address: str | None) -> None:
         import torch
 
         gpus = torch.cuda.device_count() if spec.compute.gpus_per_worker else 0
-        groups(spec, {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)})
+        groups(spec, [{"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}])
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[Mapping[str, float]]:
-    """Connect to Ray, or start it here; yields what the cluster has. Ray that was running before goes on."""
+def connected(address: str | None) -> Iterator[list[Node]]:
+    """Connect to Ray, or start it here; yields the nodes there are, or may come to be by autoscaling.
+
+    Ray that was running before goes on.
+    """
+    if address is not None and "://" in address:
+        raise InputError(f"{address} takes jobs: `kdsearch search --address {address}` submits one")
     quiet_ray()
     import ray
 
@@ -48,43 +84,110 @@ def connected(address: str | None) -> Iterator[Mapping[str, float]]:
         try:
             ray.init(
                 # Left to itself Ray would join whatever `ray start` noted last, dead or alive.
-                address=address or os.environ.get("RAY_ADDRESS") or "local",
+                address=address or "local",
                 include_dashboard=None if address else False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 configure_logging=True,
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise InputError(f"--address {address}: no Ray answers there ({error})") from None
+        except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(f"--address {address}: no Ray answers there ({reason})") from None
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     # It would log tracebacks of errors that we tell in a line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
-        yield ray.cluster_resources()
+        yield _nodes()
     finally:
         if ours:
             ray.shutdown()
 
 
-def groups(spec: Spec, resources: Mapping[str, float]) -> int:
+def _nodes() -> list[Node]:
+    """The nodes that are up; with an autoscaler, the head and all that may be started beside it."""
+    import ray
+    from ray._private.state import state
+
+    alive: list[Node] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    config = state.get_cluster_config()
+    scaled: list[Node] = [
+        dict(group.resources)
+        for group in (config.node_group_configs if config else ())
+        for _ in range(_MANY if group.max_count < 0 else min(group.max_count, _MANY))
+    ]
+    return [node for node in alive if not scaled or _HEAD in node] + scaled
+
+
+def check_shared(storage: Path) -> None:
+    """Raise InputError unless every node finds what this process writes to `storage`, as on NFS."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len(nodes) < 2:
+        return
+    made = not storage.exists()
+    storage.mkdir(parents=True, exist_ok=True)
+    look = ray.remote(num_cpus=0)(os.path.exists)
+    with tempfile.TemporaryDirectory(dir=storage, prefix=".shared-") as probe:
+        seen = ray.get(
+            [
+                look.options(
+                    scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                ).remote(str(Path(probe).absolute()))
+                for node in nodes
+            ]
+        )
+    blind = [node["NodeManagerHostname"] for node, there in zip(nodes, seen, strict=True) if not there]
+    if blind:
+        if made:
+            storage.rmdir()
+        raise InputError(
+            f"compute.storage: {storage.absolute()} is another folder on {', '.join(sorted(blind))}; "
+            f"a cluster of {len(nodes)} nodes needs one that all of them share, as on NFS"
+        )
+
+
+def groups(spec: Spec, nodes: Sequence[Node]) -> int:
     """How many worker groups to start: what was asked for, at most what can be placed.
 
     Raises:
         InputError: When not even one can be placed.
     """
-    fit = _fit(spec.compute, resources)
+    workers = sum(_fit(spec.compute, node) for node in nodes)
+    fit = workers // spec.compute.workers
     if fit < 1:
-        need = f"{spec.compute.workers} x {spec.compute.cpus_per_worker:g} CPUs"
-        if spec.compute.gpus_per_worker:
-            need += f" and {spec.compute.workers} x {spec.compute.gpus_per_worker:g} GPUs"
-        have = f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs"
-        raise InputError(f"compute: a trial needs {need}, and there are {have} in all")
+        raise InputError(f"compute: a trial needs {_need(spec.compute)}, and there are {_have(nodes)}")
     trials = spec.search.trials + 2 * spec.search.baselines
     return max(1, min(fit, spec.search.concurrent or fit, max(trials, len(spec.teachers))))
 
 
-def _fit(compute: Compute, resources: Mapping[str, float]) -> int:
-    fits = [resources.get("CPU", 0) / (compute.workers * compute.cpus_per_worker)]
+def _fit(compute: Compute, node: Node) -> int:
+    """How many workers go onto one node: a worker is never divided among two."""
+    fits = [node.get("CPU", 0) / compute.cpus_per_worker]
     if compute.gpus_per_worker:
-        fits.append(resources.get("GPU", 0) / (compute.workers * compute.gpus_per_worker))
+        fits.append(node.get("GPU", 0) / compute.gpus_per_worker)
+    if "memory" in node:
+        fits.append(node["memory"] / _WORKER)
     return int(min(fits) + 1e-9)
+
+
+def _need(compute: Compute) -> str:
+    need = f"{compute.workers} x {compute.cpus_per_worker:g} CPUs"
+    if compute.gpus_per_worker:
+        need += f" and {compute.workers} x {compute.gpus_per_worker:g} GPUs"
+    return need + (", each worker on one node" if compute.workers > 1 else "")
+
+
+def _have(nodes: Sequence[Node]) -> str:
+    kinds = [_kind(node) for node in nodes]
+    if len(kinds) == 1:
+        return f"{kinds[0]} in all"
+    counts = [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
+    return f"{len(kinds)} nodes: {', '.join(counts)}" if counts else "no nodes"
+
+
+def _kind(node: Node) -> str:
+    short = node.get("memory", _WORKER) < _WORKER
+    memory = f" and {node['memory'] / 1e9:.2g} GB of memory, less than a worker takes" if short else ""
+    return f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs{memory}"

@@ -20,7 +20,7 @@ from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
 from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
 from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri
-from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups
+from kdsearch.tune.cluster import check_address, check_shared, check_this_machine, connected, groups
 from kdsearch.tune.display import Display, Logged
 from kdsearch.tune.finish import measure_front
 from kdsearch.tune.folder import (
@@ -108,6 +108,7 @@ def run_search(
         facts = preflight(spec, file)
         started = time.perf_counter()
         with connected(address) as resources:
+            check_shared(storage)
             slots = Slots(spec.compute, groups(spec, resources), storage, folder / "train")
             return _attended(spec, facts, folder, slots, resume, Logged(display, folder / LOG), started)
 

@@ -296,7 +296,7 @@ def test_a_config_with_something_left_to_search_is_no_config(refuses: Callable[.
     [
         (["--address", "127.0.0.1:{port}"], "--address 127.0.0.1:{port}: no Ray answers there"),
         (["--address", "ray://127.0.0.1:{port}"], "--address ray://127.0.0.1:{port}: no Ray answers there"),
-        (["--address", "somewhere"], "--address somewhere: expected HOST:PORT, ray://HOST:PORT or auto"),
+        (["--address", "somewhere"], "--address somewhere: expected HOST:PORT, ray://HOST:PORT, http://HOST"),
         (["--tracking-uri", "./mlruns"], "tracking uri './mlruns': MLflow no longer keeps runs in a plain"),
         (["--tracking-uri", "sqlite:///no/such/folder/mlflow.db"], "there is no folder"),
         (["--name", "a b"], "--name a b: expected letters, digits"),
@@ -304,6 +304,9 @@ def test_a_config_with_something_left_to_search_is_no_config(refuses: Callable[.
         (["--set", "optim.lr=fast"], "s.yaml: optim.lr: expected a number, got 'fast'"),
         (["--set", "optim.lr"], "--set optim.lr: expected key.of.the.spec=value"),
         (["--set", "compute.storage=s.yaml/x"], "compute.storage: s.yaml/x cannot be written"),
+        (["--set", "compute.storage=s3://bucket/x"], "compute.storage: expected a folder, which all nodes"),
+        (["--address", "http://127.0.0.1:{port}"], "--address http://127.0.0.1:{port}: no Ray answers there"),
+        (["--detach"], "--detach: only a job can be left alone"),
         (["--set", "compute.workers=64"], "compute: a trial needs 64 x 1 CPUs"),
     ],
 )

@@ -1,0 +1,195 @@
+"""A search as a job of a Ray cluster: sent there with the working tree, then followed or left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import shlex
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsearch.errors import InputError, KdsearchError
+from kdsearch.spec import Spec
+from kdsearch.tracking import public_uri, resolve_uri
+from kdsearch.tune.cluster import check_address
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+#: The metadata of a job that says which search it is.
+SEARCH = "kdsearch.search"
+#: What a working tree holds and no worker needs, beside what .gitignore names.
+_LEFT_HERE = (".git/", ".venv/", "__pycache__/", "mlruns/", "mlartifacts/", "*.db", "*.db-*", ".env")
+#: Times, a second apart, that a cluster may not answer while its job is followed.
+_PATIENCE = 30
+#: Never sent: Ray's logs and its dashboard show the environment of a job.
+_SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a cluster: its id there, and how to ask about it."""
+
+    id: str
+    client: JobSubmissionClient
+
+
+def submit(
+    spec: Spec, file: Path, options: Sequence[str], *, address: str, note: Callable[[str], None]
+) -> Job:
+    """Send a search to a cluster, with the folder that this process runs in and with kdsearch itself.
+
+    Args:
+        spec: What to search, as it was read here, with every override.
+        file: Its file, in or below the working directory.
+        options: The rest of the command line, for the driver on the cluster.
+        address: `auto`, `ray://HOST:PORT`, or the dashboard's `http://HOST:8265`.
+        note: Told what stays here although it may be missed there.
+
+    Raises:
+        InputError: When no cluster answers, or when something it needs would not reach the cluster.
+    """
+    check_address(address)
+    here = Path.cwd()
+    if not file.resolve().is_relative_to(here.resolve()):
+        raise InputError(f"{file} lies outside of {here}, which is all that is sent to the cluster")
+    options = [*options, *_places(spec, address)]
+    for name in _SECRETS:
+        if os.environ.get(name):
+            note(f"{name} is not sent; the head node needs its own, see docs/security.md")
+    # The nodes of a cluster that `auto` finds are set up as this one is; on others, what is on their path.
+    python = sys.executable if address == "auto" else "python"
+    relative = file.resolve().relative_to(here.resolve())
+    driver = shlex.join([python, "-m", "kdsearch.cli", "search", str(relative), *options])
+    client = _client(address)
+    try:
+        identity = client.submit_job(
+            # The job's own shell knows where the cluster is; its driver is started on a node of it.
+            entrypoint=f'{driver} --address "$RAY_ADDRESS"',
+            submission_id=f"{spec.name}-{uuid.uuid4().hex[:8]}",
+            metadata={SEARCH: spec.name},
+            runtime_env={
+                "working_dir": str(here),
+                "py_modules": [str(Path(__file__).parents[1])],
+                "excludes": [*_LEFT_HERE, *_store(spec)],
+            },
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InputError(f"--address {address}: the cluster takes no job: {_first(error)}") from None
+    return Job(identity, client)
+
+
+def find_job(address: str, search: str) -> Job:
+    """The newest job that runs, or ran, the search of that name. Raises InputError when there is none."""
+    check_address(address)
+    client = _client(address)
+    found = [job for job in client.list_jobs() if (job.metadata or {}).get(SEARCH) == search]
+    if not found:
+        raise InputError(f"--address {address}: no job there is the search '{search}'")
+    newest = max(found, key=lambda job: job.start_time or 0)
+    return Job(str(newest.submission_id), client)
+
+
+def follow(job: Job, echo: Callable[[str], object]) -> int:
+    """Pass on what a job prints until it ends. Returns its exit code.
+
+    Raises:
+        KdsearchError: When the job ended without one, or its cluster answers no more.
+    """
+    from aiohttp import ClientError
+
+    shown = 0
+
+    async def tail() -> None:
+        nonlocal shown
+        seen = 0  # a tail always begins at the first line
+        async for text in job.client.tail_job_logs(job.id):
+            fresh = text[max(0, shown - seen) :]
+            seen += len(text)
+            shown = max(shown, seen)
+            if fresh:
+                echo(fresh)
+
+    lost = 0
+    while True:
+        try:
+            asyncio.run(tail())
+            info = job.client.get_job_info(job.id)
+            if info.status.is_terminal():
+                break
+            lost = 0
+        except (RuntimeError, OSError, ClientError) as error:  # the connection broke, and not the job
+            lost += 1
+            if lost > _PATIENCE:
+                raise KdsearchError(f"job {job.id} is out of sight, and may go on: {_first(error)}") from None
+        time.sleep(1)
+    if info.status.value == "SUCCEEDED":
+        return 0
+    if info.driver_exit_code is None:
+        raise KdsearchError(f"job {job.id} {info.status.value.lower()}: {info.message}")
+    return int(info.driver_exit_code)
+
+
+def _places(spec: Spec, address: str) -> list[str]:
+    """Options that name storage and tracking so that they are the same places on the cluster."""
+    storage, uri = Path(spec.compute.storage), spec.tracking.uri
+    if public_uri(uri) != uri.partition("?")[0]:
+        raise InputError(
+            f"tracking uri '{public_uri(uri)}' holds a password, and everyone who sees the job would see it; "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on the head node"
+        )
+    tracking = ["--tracking-uri", resolve_uri(uri)]
+    if address == "auto":
+        return ["--set", f"compute.storage={storage.absolute()}", *tracking]
+    if not storage.is_absolute():
+        raise InputError(
+            f"compute.storage: {storage} would be lost with the job's working folder on {address}; "
+            "name a folder that every node of the cluster has, such as /mnt/shared/kdsearch"
+        )
+    if re.match(r"sqlite:///(?!/)", uri):
+        raise InputError(
+            f"tracking uri '{uri}' would be lost with the job's working folder on {address}; "
+            "name a server, or a file by its full path, as in sqlite:////mnt/shared/mlflow.db"
+        )
+    return tracking
+
+
+def _store(spec: Spec) -> list[str]:
+    """The folder of earlier searches, where it lies in the working tree."""
+    storage = Path(spec.compute.storage).absolute()
+    here = Path.cwd()
+    return [f"/{storage.relative_to(here)}/"] if storage.is_relative_to(here) and storage != here else []
+
+
+def _client(address: str) -> JobSubmissionClient:
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    if address != "auto":
+        # Ray would let these win over the address that was given.
+        for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+            os.environ.pop(name, None)
+    for chatty in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env"):
+        logging.getLogger(f"ray.{chatty}").setLevel(logging.ERROR)
+    try:
+        return JobSubmissionClient(address)
+    except AuthenticationError:
+        raise InputError(
+            f"--address {address}: the cluster asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN "
+            "or RAY_AUTH_TOKEN_PATH"
+        ) from None
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise InputError(
+            f"--address {address}: no Ray that takes jobs answers there: {_first(error)}"
+        ) from None
+
+
+def _first(error: Any) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

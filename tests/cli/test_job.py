@@ -1,0 +1,197 @@
+"""Searches submitted as jobs to a real Ray with a dashboard, which asks for a token."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+import kdsearch
+
+pytestmark = pytest.mark.slow
+
+BIN = Path(sys.executable).parent
+TOKEN = "a-token-of-32-characters-or-more-0"
+SECRET = "pa55-that-nobody-may-see"
+
+SPACE = """\
+name: sent
+data: {source: digits, batch_size: 64}
+teachers: {big: {model: {name: mlp, hidden: [32]}, epochs: 1}}
+student: {name: "mine:Small", width: {choice: [4, 8]}}
+distill: {teachers: {members: [big]}, losses: {ce: {}, kd: {weight: {choice: [0.5, 1.0]}}}}
+optim: {name: sgd, lr: 0.1, epochs: 1}
+search: {sampler: random, trials: 2}
+"""
+
+MINE = """\
+from torch import nn
+
+
+class Small(nn.Sequential):
+    def __init__(self, in_channels: int, num_classes: int, *, width: int = 4) -> None:
+        layers = nn.LazyLinear(width), nn.ReLU(), nn.Linear(width, num_classes)
+        super().__init__(nn.Flatten(), *layers)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        # Ray keeps 10002 to 19999 for its workers.
+        return port if port > 20_000 else free_port()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[tuple[str, str, Path]]:
+    """A head of two CPUs: its address, its dashboard's, and where it keeps its logs."""
+    # A short path: Ray's sockets lie in it, and their names may not be long.
+    temporary, port, dashboard = Path(tempfile.mkdtemp(prefix="kds")), free_port(), free_port()
+    command = [
+        BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1",
+        f"--port={port}", f"--dashboard-port={dashboard}", "--include-dashboard=true",
+        f"--temp-dir={temporary}", "--disable-usage-stats",
+    ]  # fmt: skip
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    environment["PATH"] = f"{BIN}:{environment['PATH']}"
+    log = (temporary / "head.log").open("w")
+    head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    url = f"http://127.0.0.1:{dashboard}"
+    try:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        for _ in range(120):
+            try:
+                if requests.get(f"{url}/api/version", headers=headers, timeout=1).ok:
+                    break
+            except requests.RequestException:
+                pass
+            time.sleep(0.5)
+        else:
+            raise AssertionError((temporary / "head.log").read_text())
+        yield f"127.0.0.1:{port}", url, temporary
+    finally:
+        head.send_signal(signal.SIGTERM)
+        try:
+            head.wait(30)
+        finally:
+            os.killpg(head.pid, signal.SIGKILL) if head.poll() is None else None
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@pytest.fixture
+def send(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Run `kdsearch search` in a fresh folder with a spec and the module that it names."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "s.yaml").write_text(SPACE)
+    (tree / "mine.py").write_text(MINE)
+
+    def run(*options: str, token: str | None = TOKEN, **more: str) -> tuple[int, str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_"))}
+        environment |= {"RAY_AUTH_MODE": "token"} | ({"RAY_AUTH_TOKEN": token} if token else {}) | more
+        environment |= {"HOME": str(tmp_path)}  # where a token of this machine's would lie
+        done = subprocess.run(
+            [BIN / "kdsearch", "search", "s.yaml", *options],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def there(tmp_path: Path) -> list[str]:
+    return ["--set", f"compute.storage={tmp_path}/store", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]
+
+
+def test_a_job_takes_the_working_tree_along_and_is_followed_to_its_end(cluster, send, tmp_path, monkeypatch):
+    _, url, temporary = cluster
+    code, out = send("--address", url, *there(tmp_path), MLFLOW_TRACKING_PASSWORD=SECRET)
+    assert code == 0, out
+    assert re.search(r"^job sent-\w{8} submitted$", out, re.MULTILINE)
+    assert "MLFLOW_TRACKING_PASSWORD is not sent" in out
+    assert "sent: 4 complete" in out and "INFO packaging" not in out
+    assert f" front sent --tracking-uri sqlite:///{tmp_path}/mlflow.db" in out
+    monkeypatch.syspath_prepend(tmp_path / "tree")  # where the model is that its spec names
+    found = kdsearch.open_search("sent", f"sqlite:///{tmp_path}/mlflow.db")
+    assert found.state == "complete" and len(found.front) and len(found.trials) == 4
+    written = [path for path in temporary.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert any("sent-" in path.name for path in written)
+    for path in written:
+        content = path.read_bytes()
+        assert SECRET.encode() not in content and TOKEN.encode() not in content, path
+
+
+def test_a_detached_job_is_found_again_by_the_name_of_its_search(cluster, send, tmp_path):
+    _, url, _ = cluster
+    code, out = send("--address", url, "--detach", "--name", "alone", *there(tmp_path))
+    assert code == 0 and "complete" not in out, out
+    script = (
+        "import sys; from kdsearch.tune.job import find_job, follow\n"
+        f"sys.exit(follow(find_job({url!r}, 'alone'), lambda text: print(text, end='')))"
+    )
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "alone: 4 complete" in done.stdout
+
+
+def test_this_process_drives_a_search_on_the_cluster_it_is_a_node_of(cluster, send):
+    address, _, _ = cluster
+    code, out = send("--address", address)
+    assert code == 0 and "sent: 4 complete" in out, out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "compute.workers=16"], "compute: a trial needs 16 x 1 CPUs, each worker on one node, and "
+         "there are 2 CPUs and 0 GPUs in all"),
+        (["--set", "compute.gpus_per_worker=1"], "a trial needs 1 x 1 CPUs and 1 x 1 GPUs, and there are 2"),
+        (["--set", "optim.lr=0"], "optim.lr: expected a number greater than 0"),
+    ],
+)  # fmt: skip
+def test_what_the_cluster_cannot_place_is_said_at_once_and_the_exit_code_is_passed_on(
+    cluster, send, tmp_path, options, message
+):
+    started = time.monotonic()
+    code, out = send("--address", cluster[1], *there(tmp_path), *options)
+    assert code == 2 and message in out, out
+    assert time.monotonic() - started < 60
+    assert not (tmp_path / "store").exists()
+
+
+def test_without_the_token_nothing_is_taken(cluster, send, tmp_path):
+    for token in (None, "another-token-of-32-characters-000"):
+        code, out = send("--address", cluster[1], *there(tmp_path), token=token)
+        assert code == 2 and "RAY_AUTH_TOKEN" in out, out
+        code, out = send("--address", cluster[0], *there(tmp_path), token=token)
+        assert code == 2 and "error: " in out, out
+
+
+def test_what_would_be_lost_with_the_job_is_refused(cluster, send, tmp_path):
+    url = cluster[1]
+    for options, message in (
+        ([], "compute.storage: kdsearch_store would be lost with the job's working folder"),
+        (["--set", f"compute.storage={tmp_path}/store"], "tracking uri 'sqlite:///mlflow.db' would be lost"),
+        (["--tracking-uri", f"http://me:{SECRET}@mlflow:5000"], "holds a password"),
+    ):
+        code, out = send("--address", url, *options)
+        assert code == 2 and message in out and SECRET not in out, out
