@@ -16,7 +16,7 @@ from kdsearch.errors import KdsearchError
 _log = logging.getLogger(__name__)
 
 State = dict[str, Any]
-_KEYS = {"epoch", "told", "objective", "optimizer", "random", "random_cuda"}
+_KEYS = {"about", "epoch", "told", "objective", "optimizer", "random", "random_cuda"}
 
 
 class Checkpoint:
@@ -27,15 +27,16 @@ class Checkpoint:
     `told` what was reported of each: who was to hear of them may have died before the worker did.
     """
 
-    def __init__(self, path: Path, every: float, *, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(self, path: Path, about: str, every: float, *, rank: int = 0, world_size: int = 1) -> None:
         """
         Args:
-            path: The file; one that is damaged is deleted.
+            path: The file; one that is damaged, or of another training, is deleted.
+            about: Tells this training from every other.
             every: Seconds between two checkpoints, so that a short training pays for none.
             rank: Which worker this is; the first one writes, all of them read.
             world_size: How many workers there are.
         """
-        self._path, self._every, self._rank = path, every, rank
+        self._path, self._about, self._every, self._rank = path, about, every, rank
         self._saved = time.monotonic()
         state = self._read()
         self.epoch = _agreed(int(state["epoch"]) if state else 0, world_size)
@@ -79,6 +80,7 @@ class Checkpoint:
             return
         cuda = torch.cuda.get_rng_state() if next(objective.parameters()).is_cuda else None
         state = {
+            "about": self._about,
             "epoch": len(self.told),
             "told": self.told,
             "objective": objective.state_dict(),
@@ -107,7 +109,7 @@ class Checkpoint:
             return None
         try:
             state = torch.load(self._path, map_location="cpu", weights_only=True)
-            if isinstance(state, dict) and state.keys() >= _KEYS:
+            if isinstance(state, dict) and state.keys() >= _KEYS and state["about"] == self._about:
                 return state
         except Exception as error:  # as many kinds as there are layers to the format
             _log.warning("%s is damaged and not used: %s", self._path, error)

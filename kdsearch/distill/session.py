@@ -30,6 +30,7 @@ from kdsearch.measure import (
     measure_alone,
     measure_architecture,
 )
+from kdsearch.space import fingerprint
 from kdsearch.spec import Spec
 
 #: Files in a trial's folder: the student's weights, what its images and classes are, and, of a member of the
@@ -65,7 +66,7 @@ class Session:
             report=report,
             timings=self.timings,
             repeat=repeat,
-            checkpoint=self._checkpoint(folder / CHECKPOINT, config),
+            checkpoint=self._checkpoint(folder / CHECKPOINT, config, repeat),
         )
         if self.worker.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
@@ -113,9 +114,10 @@ class Session:
         checkpoint.remove()
         return record
 
-    def _checkpoint(self, path: Path, config: Spec) -> Checkpoint:
+    def _checkpoint(self, path: Path, config: Spec, repeat: int = 0) -> Checkpoint:
         rank, world_size = self.worker.rank, self.worker.world_size
-        return Checkpoint(path, config.compute.checkpoint_every, rank=rank, world_size=world_size)
+        about = f"{fingerprint(config.tree())} {repeat}"
+        return Checkpoint(path, about, config.compute.checkpoint_every, rank=rank, world_size=world_size)
 
     def finish(self, config: Spec, weights: Path) -> dict[str, Any]:
         """Figures that are taken once, at the end: all that the test split tells, and timings with nothing

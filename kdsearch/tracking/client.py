@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdsearch.tracking.store import resolve_uri
+from kdsearch.tracking.store import database, resolve_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +49,24 @@ def connect(uri: str) -> MlflowClient:
 
     for name, level in _CHATTY.items():
         logging.getLogger(name).setLevel(level)
+    if (path := database(uri)) is not None and not path.exists():
+        _create(path)
     return MlflowClient(tracking_uri=resolve_uri(uri))
+
+
+def _create(path: Path) -> None:
+    """Make an empty SQLite store that takes its place when it is whole.
+
+    MLflow builds its tables in steps, for seconds: a process that is killed at it would leave a file that no
+    later one can open.
+    """
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        part = Path(folder) / path.name
+        MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
+        with suppress(FileExistsError):
+            os.link(part, path)
 
 
 def runs(client: MlflowClient, experiments: Sequence[str], condition: str) -> Iterator[Run]:

@@ -26,7 +26,8 @@ def joined(parts: list[Batch]) -> Batch:
 
 
 def same(a: Batch, b: Batch) -> bool:
-    return all(torch.equal(x.cpu(), y.cpu()) for x, y in zip(vars(a).values(), vars(b).values(), strict=True))
+    names = ("images", "labels", "indices")
+    return all(torch.equal(getattr(a, name).cpu(), getattr(b, name).cpu()) for name in names)
 
 
 @pytest.mark.parametrize("augment", [AUGMENT, Augment()])
@@ -98,3 +99,29 @@ def test_batches_are_laid_out_as_asked(batches, augment):
     (batch,) = batches(augment=augment, batch_size=50, channels_last=True).epoch(0)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert same(plain, last)
+
+
+def test_orders_and_views_come_again_when_that_is_asked_for(batches):
+    ever, again = batches(), batches(views=2)
+    for epoch in range(5):
+        assert same(joined(list(again.epoch(epoch))), joined(list(ever.epoch(epoch % 2))))
+
+
+def test_batches_say_where_they_stand_in_an_epoch(batches):
+    for rank in range(2):
+        loop = batches(rank=rank, world_size=2)
+        parts = list(loop.epoch(3))
+        assert [(part.view, part.start) for part in parts] == [(3, 8 * index) for index in range(len(parts))]
+        assert sum(len(part.labels) for part in parts) == loop.rows == 24
+
+
+def test_images_of_one_view_can_be_seen_in_order(batches):
+    loop = batches(augment=Augment())
+    assert [(part.view, part.start) for part in loop.epoch(2)] == [(0, None)] * 3
+    parts = list(loop.every())
+    assert {len(part.labels) for part in parts} == {16}
+    seen = {int(i): image for part in parts for i, image in zip(part.indices, part.images, strict=True)}
+    assert sorted(seen) == list(range(50))
+    for part in loop.epoch(0):
+        for index, image in zip(part.indices, part.images, strict=True):
+            assert torch.equal(seen[int(index)], image)

@@ -92,13 +92,17 @@ def test_a_loss_that_always_diverges_stops_the_search(local_ray, tmp_path):
         kdsearch.search(spec)
 
 
+#: What the process of a trial actor calls itself: Tune wraps the class.
+TRIAL_ACTOR = ("ray::Trial", "ray::ResourceTrainable")
+
+
 def test_a_killed_trial_actor_costs_no_trial(tmp_path):
     changes = faulty(tmp_path, []) | {"optim": {"lr": 0.05, "epochs": 600}}
     with running(tmp_path, **changes) as process:
         search = tmp_path / "store/searches/small"
         for number in (1, 2):
             wait_until(lambda number=number: len(list(search.glob("trials/*/epochs.jsonl"))) == number, 60)
-            (actor,) = session_of(process.pid, "ray::Trial")
+            (actor,) = session_of(process.pid, *TRIAL_ACTOR)
             os.kill(actor, signal.SIGKILL)
         said = process.communicate(timeout=120)[0]
     assert process.returncode == 0, said

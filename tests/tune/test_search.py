@@ -214,7 +214,7 @@ def test_an_export_needs_a_new_folder_and_a_member_that_fits(searched, tmp_path)
 def test_a_trial_that_fails_says_why_and_the_search_goes_on(local_ray, tmp_path):
     student = {
         "choice": [
-            {"name": "mlp", "hidden": {"choice": [[4], [8]]}},
+            *({"name": "mlp", "hidden": {"choice": [[width], [width + 1]]}} for width in (4, 8, 12)),
             {"name": "fragile:Fragile", "at": {"int": [1, 3]}},
         ]
     }

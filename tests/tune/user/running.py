@@ -83,14 +83,14 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
     return found
 
 
-def session_of(leader: int, name: str = "") -> list[int]:
-    """The processes that began in the session of a process, those whose name starts so."""
+def session_of(leader: int, *names: str) -> list[int]:
+    """The processes that began in the session of a process, those whose name starts so, if any is given."""
     listed = subprocess.run(["ps", "-eo", "pid,sid,stat,args"], capture_output=True, text=True, check=True)
     rows = [line.split(None, 3) for line in listed.stdout.splitlines()[1:]]
     return [
         int(pid)
         for pid, session, state, args in rows
-        if session == str(leader) and state[0] != "Z" and args.startswith(name)
+        if session == str(leader) and state[0] != "Z" and args.startswith(names or "")
     ]
 
 
