@@ -1,0 +1,233 @@
+"""Hinton's table of MNIST: a student from labels, distilled at T = 20, and with five other tuned losses.
+
+Geoffrey Hinton, Oriol Vinyals and Jeff Dean (2015), section 3. `python -m benchmarks.recipes PATH` takes the
+folder that holds `MNIST/raw`. It writes what it has after every step to benchmarks/recipes.json and
+benchmarks/RECIPES.md, and goes on from there when it is started again: `--minutes` ends it early.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import cache, partial
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from benchmarks.report import HERE, machine, note
+from kdsearch.registry import find
+
+#: Where trained teachers and searches are kept between two runs.
+WORK = Path("kdsearch_store") / "recipes"
+SEEDS, WORKERS = (0, 1, 2), 2
+IMAGES, VALIDATION, TEST = 60_000, 5_000, 10_000
+TEACHER = {"name": "mlp", "hidden": [1200, 1200], "dropout": 0.5}
+STUDENT = {"name": "mlp", "hidden": [800, 800]}
+BATCH, JITTER = 256, 2
+TEACHER_EPOCHS, STUDENT_EPOCHS = 30, 12
+OPTIM = {"name": "sgd", "lr": 0.1, "weight_decay": 0.0, "precision": "bf16"}
+#: A search over one loss.
+TRIALS, TRIAL_EPOCHS = 6, 4
+LABELS = {"ce": {}}
+HINTON = {"ce": {"weight": 0.1}, "kd": {"weight": 0.9, "temperature": 20.0}}
+#: The weights searched, each beside cross-entropy of weight 1; other options are those of the registry.
+WEIGHTS = {
+    "logits_mse": (0.003, 0.3),
+    "dkd": (0.03, 1.0),
+    "dist": (0.1, 10.0),
+    "hint": (0.1, 100.0),
+    "similarity": (10.0, 3000.0),
+}
+PUBLISHED = {"teacher": 67, "labels alone": 146, "distilled at T = 20": 74}
+
+Found = dict[str, Any]
+Job = tuple[tuple[str, ...], Callable[[], Any]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.recipes", description=__doc__)
+    parser.add_argument("root", type=Path, help="the folder that holds MNIST/raw")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing after so many")
+    given = parser.parse_args()
+    root, until = str(given.root.absolute()), time.monotonic() + 60 * given.minutes
+    found: Found = json.loads(_file().read_text(encoding="utf-8")) if _file().exists() else {}
+    teachers: list[Job] = [(("teacher", str(s)), partial(teacher, root, s)) for s in SEEDS]
+    _in_parallel([*teachers, *_students(root, "labels alone", LABELS)], found, until)
+    _in_parallel(_students(root, "distilled at T = 20", HINTON), found, until)
+    for loss in WEIGHTS:
+        if loss not in found.get("tuned", {}) and time.monotonic() < until:
+            _keep(found, ("tuned", loss), tune(root, loss))
+    tuned = found.get("tuned", {})
+    _in_parallel(
+        [job for loss in tuned for job in _students(root, f"`{loss}`, tuned", tuned[loss]["losses"])],
+        found,
+        until,
+    )
+    print(written(found))
+
+
+def teacher(root: str, seed: int) -> Found:
+    """Errors of a teacher, trained on jittered images with dropout; its weights stay in the work folder."""
+    tree = _spec(root, seed, TEACHER, TEACHER_EPOCHS, LABELS, None)
+    tree["data"]["augment"] = {"crop": JITTER}
+    return _trained(tree, _teacher_folder(seed))
+
+
+def student(root: str, losses: Mapping[str, Any], seed: int) -> Found:
+    """Errors of a student trained on plain images with these losses, by the teacher of the same seed."""
+    return _trained(_spec(root, seed, STUDENT, STUDENT_EPOCHS, losses, seed), WORK / f"student-{seed}")
+
+
+def tune(root: str, loss: str) -> Found:
+    """The weight and options of a loss with the best validation accuracy in a small search of kdsearch's."""
+    import kdsearch
+
+    note(f"tuning {loss}")
+    start = time.perf_counter()
+    tree = _spec(root, SEEDS[0], STUDENT, TRIAL_EPOCHS, {"ce": {}, loss: _space(loss)}, SEEDS[0])
+    tree |= {"name": loss, "objectives": {"accuracy": "maximize"}}
+    tree["search"] |= {"sampler": "tpe", "trials": TRIALS, "concurrent": WORKERS, "baselines": False}
+    tree["tracking"] = {"uri": f"sqlite:///{(WORK / 'mlflow.db').absolute()}"}
+    search = kdsearch.search(tree)
+    trials = search.trials
+    best = search.best("accuracy")
+    scores = [round(value, 5) for value in trials["accuracy"].dropna().tolist()]
+    losses = {
+        label: {key: value for key, value in options.items() if key not in ("only_correct", "filter")}
+        for label, options in best["config"]["distill"]["losses"].items()
+    }
+    return {"losses": losses, "accuracy": scores, "seconds": round(time.perf_counter() - start)}
+
+
+def _space(loss: str) -> Found:
+    """The domain of a loss: its weight, and every option for which the registry knows a sensible one."""
+    part = find("loss", loss)
+    options: Found = {"weight": {"float": list(WEIGHTS[loss]), "log": True}}
+    for option in part.parameters.values():
+        if (searched := option.searched) is not None and loss != "hint":
+            kind = "int" if isinstance(option.default, int) else "float"
+            options[option.name] = {kind: [searched.low, searched.high], "log": searched.log}
+    if "student_feature" in part.needs:
+        options["match"] = {"teacher": "big", "pairs": [["layer2", "layer2"]]}
+    return options
+
+
+def _spec(
+    root: str, seed: int, model: Found, epochs: int, losses: Mapping[str, Any], taught_by: int | None
+) -> Found:
+    tree: Found = {
+        "data": {"source": "mnist", "root": root, "batch_size": BATCH, "validation": VALIDATION / IMAGES},
+        "student": model,
+        "distill": {"losses": losses},
+        "optim": OPTIM | {"epochs": epochs},
+        "search": {"seed": seed},
+        "compute": {"storage": str(WORK.absolute())},
+    }
+    if taught_by is not None and losses != LABELS:
+        weights = _teacher_folder(taught_by) / "student.safetensors"
+        tree["teachers"] = {"big": {"model": TEACHER, "weights": str(weights.absolute())}}
+        tree["distill"] = {"teachers": {"members": ["big"]}, "losses": losses}
+    return tree
+
+
+def _teacher_folder(seed: int) -> Path:
+    return WORK / f"teacher-{seed}"
+
+
+def _trained(tree: Found, folder: Path) -> Found:
+    """Errors on the 10,000 test images of what a config trains, in this process, with one thread."""
+    from kdsearch.distill.session import WEIGHTS as STUDENT_WEIGHTS
+    from kdsearch.distill.session import ensure_teachers
+    from kdsearch.spec import load_spec
+
+    config, session = load_spec(tree), _session()
+    ensure_teachers(config, session, lambda name, text: None)
+    start = time.perf_counter()
+    metrics = session.trial(config, folder, lambda metrics: True)
+    seconds = time.perf_counter() - start
+    scores = session.finish(config, folder / STUDENT_WEIGHTS)
+    return {
+        "errors": round((1 - scores["test_accuracy"]) * TEST),
+        "validation errors": round((1 - metrics["accuracy"]) * VALIDATION),
+        "seconds": round(seconds),
+    }
+
+
+@cache
+def _session() -> Any:
+    import torch
+
+    from kdsearch.distill.run import Worker
+    from kdsearch.distill.session import Session
+
+    return Session(WORK, Worker(torch.device("cpu")))
+
+
+def _students(root: str, row: str, losses: Mapping[str, Any]) -> list[Job]:
+    return [(("students", row, str(seed)), partial(student, root, losses, seed)) for seed in SEEDS]
+
+
+def _in_parallel(jobs: Iterable[Job], found: Found, until: float) -> None:
+    """Do what has not been done yet, each in a process with one thread, and keep it when it is there."""
+    left = [(place, work) for place, work in jobs if not _done(found, place)]
+    if not left or time.monotonic() > until:
+        return
+    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool:
+        running: dict[Future[Any], tuple[str, ...]] = {}
+        while running or (left and time.monotonic() < until):
+            while left and len(running) < WORKERS and time.monotonic() < until:
+                place, work = left.pop(0)
+                note(" ".join(place))
+                running[pool.submit(work)] = place
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                _keep(found, running.pop(future), future.result())
+
+
+def _done(found: Found, place: tuple[str, ...]) -> bool:
+    for key in place:
+        if key not in found:
+            return False
+        found = found[key]
+    return True
+
+
+def _keep(found: Found, place: tuple[str, ...], value: Any) -> None:
+    note(f"{' '.join(place)}: {json.dumps(value)}")
+    *outer, last = place
+    inner = found
+    for key in outer:
+        inner = inner.setdefault(key, {})
+    inner[last] = value
+    found["machine"] = machine()
+    _file().write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (HERE / "RECIPES.md").write_text(written(found), encoding="utf-8")
+
+
+def _file() -> Path:
+    return HERE / "recipes.json"
+
+
+def written(found: Found) -> str:
+    """The page of results."""
+    return table(found)
+
+
+def table(found: Found) -> str:
+    """Errors of each recipe: the published ones, the mean of ours, their standard deviation, and each."""
+    rows = {"teacher": found.get("teacher", {})} | found.get("students", {})
+    lines = ["| trained | published | ours, mean ± sd | each seed |", "|---|--:|--:|---|"]
+    for row, seeds in rows.items():
+        errors = [each["errors"] for each in seeds.values()]
+        if errors:
+            spread = f" ± {stdev(errors):.1f}" if len(errors) > 1 else ""
+            each = ", ".join(map(str, errors))
+            lines.append(f"| {row} | {PUBLISHED.get(row, '–')} | {mean(errors):.1f}{spread} | {each} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
