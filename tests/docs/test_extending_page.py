@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_a_student_is_trained_on_it_within_the_space_of_the_page(sharper, tmp_pa
 
 
 def test_it_computes_what_its_docstring_says(sharper):
-    loss = getattr(__import__(sharper), "sharper")
+    loss = import_module(sharper).sharper
     student, teacher = np.random.default_rng(0).normal(size=(2, 4, 3))
     raised = np.exp(teacher) ** 3
     target = raised / raised.sum(1, keepdims=True)
