@@ -217,9 +217,9 @@ which has its own teacher, split, order and weights.
 
 {table(found)}
 The teacher, 784-1200-1200-10, trains {TEACHER_EPOCHS} epochs with dropout {TEACHER["dropout"]} on images
-shifted by up to {JITTER} pixels; the student, 784-800-800-10, {STUDENT_EPOCHS} epochs with neither. Both learn
-from {IMAGES - VALIDATION:,} images ({VALIDATION:,} are held out), in batches of {BATCH}, by SGD with Nesterov
-momentum 0.9, peak rate {OPTIM["lr"]}, a cosine schedule, no weight decay, in bfloat16: settings chosen to fit
+shifted by up to {JITTER} pixels; the student, 784-800-800-10, {STUDENT_EPOCHS} epochs with neither. Both
+learn from {IMAGES - VALIDATION:,} images ({VALIDATION:,} are held out), in batches of {BATCH}, by SGD with
+Nesterov momentum 0.9, peak rate {OPTIM["lr"]}, a cosine schedule, no weight decay, in bfloat16: settings chosen to fit
 two cores and half an hour, not to reach the published figures, whose networks saw all {IMAGES:,} images and
 whose teacher had its weights' norms bounded too.
 

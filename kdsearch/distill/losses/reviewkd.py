@@ -79,9 +79,9 @@ class _Fusion(nn.Module):
         if self.attend is not None and residual is not None:
             # Of [x, y], which is twice as wide, no copy is made: each half of the weights has its own input,
             # and that of y is applied before y is enlarged.
-            mine, theirs = self.attend.weight.split(x.shape[1], 1)
+            mine, theirs = self.attend.weight.chunk(2, 1)
             logits = F.conv2d(x, mine, self.attend.bias) + _enlarged(F.conv2d(residual, theirs), x.shape[2:])
-            own, deeper = logits.sigmoid().split(1, 1)
+            own, deeper = logits.sigmoid().chunk(2, 1)
             x = torch.addcmul(own * x, deeper, _enlarged(residual, x.shape[2:]))
         x = _enlarged(x, size)
         return self.widen(x), x
