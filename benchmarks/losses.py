@@ -32,7 +32,7 @@ TEACHER, STUDENT = {"name": "resnet", "depth": 20, "width": 2}, {"name": "resnet
 SHAPE, CLASSES, BATCH = (3, 32, 32), 100, 64
 #: Images in the data set, for losses that remember each: those of CIFAR.
 EXAMPLES = 50_000
-ROUNDS, LIMIT = 9, 1.5
+ROUNDS, LIMIT = 7, 1.5
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,8 @@ def page(costs: list[Cost]) -> str:
         f"A step (forward, backward, SGD) of {_described(STUDENT)} on {BATCH} images of 3x32x32 in {CLASSES} "
         f"classes, with cross-entropy and one more loss at its defaults, taught by {_described(TEACHER)}, "
         f"over the step with cross-entropy alone. On features: the last stage of both, or all three for "
-        f"one that takes several. One thread; every loss in each of {ROUNDS} rounds, beside a plain step; medians of "
-        f"steps, and of the ratios of neighbours. The teacher's outputs are there already in the first pair "
+        f"one that takes several. One thread; every loss in each of {ROUNDS} rounds, beside a plain step; "
+        f"medians of steps, and of the ratios of neighbours. The teacher's outputs are there already in the first pair "
         f"of columns, and computed in the second. Above {LIMIT} in bold: `docs/losses.md` says why."
     )
     return f"{title}\n\n{about}\n\n{table(costs)}\n\n{listed(machine())}"

@@ -31,7 +31,7 @@ BATCH, JITTER = 256, 2
 TEACHER_EPOCHS, STUDENT_EPOCHS = 30, 12
 OPTIM = {"name": "sgd", "lr": 0.1, "weight_decay": 0.0, "precision": "bf16"}
 #: A search over one loss.
-TRIALS, TRIAL_EPOCHS = 6, 4
+TRIALS, TRIAL_EPOCHS = 6, 3
 LABELS = {"ce": {}}
 HINTON = {"ce": {"weight": 0.1}, "kd": {"weight": 0.9, "temperature": 20.0}}
 #: The weights searched, each beside cross-entropy of weight 1; other options are those of the registry.
@@ -61,12 +61,8 @@ def main() -> None:
     for loss in WEIGHTS:
         if loss not in found.get("tuned", {}) and time.monotonic() < until:
             _keep(found, ("tuned", loss), tune(root, loss))
-    tuned = found.get("tuned", {})
-    _in_parallel(
-        [job for loss in tuned for job in _students(root, f"`{loss}`, tuned", tuned[loss]["losses"])],
-        found,
-        until,
-    )
+        if told := found.get("tuned", {}).get(loss):
+            _in_parallel(_students(root, f"`{loss}`, tuned", told["losses"]), found, until)
     print(written(found))
 
 
@@ -219,8 +215,8 @@ which has its own teacher, split, order and weights.
 The teacher, 784-1200-1200-10, trains {TEACHER_EPOCHS} epochs with dropout {TEACHER["dropout"]} on images
 shifted by up to {JITTER} pixels; the student, 784-800-800-10, {STUDENT_EPOCHS} epochs with neither. Both
 learn from {IMAGES - VALIDATION:,} images ({VALIDATION:,} are held out), in batches of {BATCH}, by SGD with
-Nesterov momentum 0.9, peak rate {OPTIM["lr"]}, a cosine schedule, no weight decay, in bfloat16: settings chosen to fit
-two cores and half an hour, not to reach the published figures, whose networks saw all {IMAGES:,} images and
+Nesterov momentum 0.9, peak rate {OPTIM["lr"]}, a cosine schedule, no weight decay, in bfloat16: settings
+chosen to fit two cores and half an hour, not to reach the published figures, whose networks saw all {IMAGES:,} images and
 whose teacher had its weights' norms bounded too.
 
 Labels alone and T = 20 have no tuned value: 0.1 of cross-entropy and 0.9 of `kd`. Of each other loss kdsearch
