@@ -161,10 +161,11 @@ def page(costs: list[Cost]) -> str:
     about = (
         f"A step (forward, backward, SGD) of {_described(STUDENT)} on {BATCH} images of 3x32x32 in {CLASSES} "
         f"classes, with cross-entropy and one more loss at its defaults, taught by {_described(TEACHER)}, "
-        f"over the step with cross-entropy alone. On features: the last stage of both, or all three for "
-        f"one that takes several. One thread; every loss in each of {ROUNDS} rounds, beside a plain step; "
-        f"medians of steps, and of the ratios of neighbours. The teacher's outputs are there already in the first pair "
-        f"of columns, and computed in the second. Above {LIMIT} in bold: `docs/losses.md` says why."
+        f"over the step with cross-entropy alone. On features: the last stage of both, or all three for one "
+        f"that takes several. One thread; every loss in each of {ROUNDS} rounds, beside a plain step; "
+        f"medians of steps, and of the ratios of neighbours. In the first pair of columns the teacher's "
+        f"outputs are there already, in the second they are computed. Above {LIMIT} in bold: "
+        f"`docs/losses.md` says why."
     )
     return f"{title}\n\n{about}\n\n{table(costs)}\n\n{listed(machine())}"
 

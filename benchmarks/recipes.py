@@ -216,8 +216,8 @@ The teacher, 784-1200-1200-10, trains {TEACHER_EPOCHS} epochs with dropout {TEAC
 shifted by up to {JITTER} pixels; the student, 784-800-800-10, {STUDENT_EPOCHS} epochs with neither. Both
 learn from {IMAGES - VALIDATION:,} images ({VALIDATION:,} are held out), in batches of {BATCH}, by SGD with
 Nesterov momentum 0.9, peak rate {OPTIM["lr"]}, a cosine schedule, no weight decay, in bfloat16: settings
-chosen to fit two cores and half an hour, not to reach the published figures, whose networks saw all {IMAGES:,} images and
-whose teacher had its weights' norms bounded too.
+chosen to fit two cores and half an hour, not to reach the published figures, whose networks saw all
+{IMAGES:,} images and whose teacher had its weights' norms bounded too.
 
 Labels alone and T = 20 have no tuned value: 0.1 of cross-entropy and 0.9 of `kd`. Of each other loss kdsearch
 searched the weight, log-uniform in the range below, beside cross-entropy of weight 1, and those options for
