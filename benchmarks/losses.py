@@ -27,7 +27,7 @@ from kdsearch.distill.shown import NOTHING, Shown, Teachers
 from kdsearch.registry import find, parts
 from kdsearch.spec import is_matched, load_spec
 
-#: The standard pair resnet32x4 → resnet8x4, at half its width and depth: a teacher of ten times the work.
+#: The standard pair resnet32x4 → resnet8x4, at half its width: a teacher of 3.5 times the student's work.
 TEACHER, STUDENT = {"name": "resnet", "depth": 20, "width": 2}, {"name": "resnet", "depth": 8, "width": 2}
 SHAPE, CLASSES, BATCH = (3, 32, 32), 100, 64
 #: Images in the data set, for losses that remember each: those of CIFAR.

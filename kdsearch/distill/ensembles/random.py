@@ -12,7 +12,8 @@ from kdsearch.registry import register
 def random(logits: Tensor) -> Tensor:
     """Weight 1 for one of K teachers and 0 for the others (K, 1), drawn anew for every batch, each alike.
 
-    The expectation of the objective and of its gradient are those of `mean`. The draw is torch's, on the
+    The paper switches teachers from one mini-batch to the next; its other way, a copy of each image for every
+    teacher, is `mean`. The expectation of the objective and of its gradient are those of `mean`. The draw is torch's, on the
     device of the logits (K, B, C): each DDP worker draws its own.
     """
     drawn = torch.randint(len(logits), (1,), device=logits.device)
