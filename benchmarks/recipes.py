@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -57,12 +58,10 @@ def main() -> None:
     found: Found = json.loads(_file().read_text(encoding="utf-8")) if _file().exists() else {}
     teachers: list[Job] = [(("teacher", str(s)), partial(teacher, root, s)) for s in SEEDS]
     _in_parallel([*teachers, *_students(root, "labels alone", LABELS)], found, until)
-    _in_parallel(_students(root, "distilled at T = 20", HINTON), found, until)
-    for loss in WEIGHTS:
-        if loss not in found.get("tuned", {}) and time.monotonic() < until:
-            _keep(found, ("tuned", loss), tune(root, loss))
-        if told := found.get("tuned", {}).get(loss):
-            _in_parallel(_students(root, f"`{loss}`, tuned", told["losses"]), found, until)
+    searches: list[Job] = [(("tuned", loss), partial(tune, root, loss)) for loss in WEIGHTS]
+    _in_parallel([*_students(root, "distilled at T = 20", HINTON), *searches], found, until)
+    tuned = {f"`{loss}`, tuned": told["losses"] for loss, told in found.get("tuned", {}).items()}
+    _in_parallel([job for row in tuned for job in _students(root, row, tuned[row])], found, until)
     print(written(found))
 
 
@@ -75,23 +74,37 @@ def teacher(root: str, seed: int) -> Found:
 
 def student(root: str, losses: Mapping[str, Any], seed: int) -> Found:
     """Errors of a student trained on plain images with these losses, by the teacher of the same seed."""
-    return _trained(_spec(root, seed, STUDENT, STUDENT_EPOCHS, losses, seed), WORK / f"student-{seed}")
+    with tempfile.TemporaryDirectory() as folder:
+        return _trained(_spec(root, seed, STUDENT, STUDENT_EPOCHS, losses, seed), Path(folder))
 
 
 def tune(root: str, loss: str) -> Found:
-    """The weight and options of a loss with the best validation accuracy in a small search of kdsearch's."""
-    import kdsearch
+    """The weight and options of a loss with the best validation accuracy among a few draws of its space."""
+    import optuna
 
-    note(f"tuning {loss}")
-    start = time.perf_counter()
-    tree = _spec(root, SEEDS[0], STUDENT, TRIAL_EPOCHS, {"ce": {}, loss: _space(loss)}, SEEDS[0])
-    tree |= {"name": loss, "objectives": {"accuracy": "maximize"}}
-    tree["search"] |= {"sampler": "tpe", "trials": TRIALS, "concurrent": WORKERS, "baselines": False}
-    tree["tracking"] = {"uri": f"sqlite:///{(WORK / 'mlflow.db').absolute()}"}
-    search = kdsearch.search(tree)
-    scores = [round(value, 5) for value in search.trials["accuracy"].dropna().tolist()]
-    losses = search.best("accuracy")["config"]["distill"]["losses"]
-    return {"losses": losses, "accuracy": scores, "seconds": round(time.perf_counter() - start)}
+    from kdsearch.distill.session import ensure_teachers
+    from kdsearch.space import sample
+    from kdsearch.spec import load_spec
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    start, session = time.perf_counter(), _session()
+    losses = {"ce": {}, loss: _space(loss)}
+    spec = load_spec(_spec(root, SEEDS[0], STUDENT, TRIAL_EPOCHS, losses, SEEDS[0]))
+    ensure_teachers(spec, session, lambda name, text: None)
+    sampler = find("sampler", "tpe").load()(SEEDS[0], startup=TRIALS // 2)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    configs = []
+    for _ in range(TRIALS):
+        trial = study.ask()
+        configs.append(sample(spec, trial))
+        with tempfile.TemporaryDirectory() as folder:
+            metrics = session.trial(load_spec(configs[-1]), Path(folder), lambda metrics: True)
+        study.tell(trial, metrics["accuracy"])
+    return {
+        "losses": configs[study.best_trial.number]["distill"]["losses"],
+        "accuracy": [trial.value for trial in study.trials],
+        "seconds": round(time.perf_counter() - start),
+    }
 
 
 def _space(loss: str) -> Found:
@@ -219,11 +232,11 @@ Nesterov momentum 0.9, peak rate {OPTIM["lr"]}, a cosine schedule, no weight dec
 chosen to fit two cores and half an hour, not to reach the published figures, whose networks saw all
 {IMAGES:,} images and whose teacher had its weights' norms bounded too.
 
-Labels alone and T = 20 have no tuned value: 0.1 of cross-entropy and 0.9 of `kd`. Of each other loss kdsearch
-searched the weight, log-uniform in the range below, beside cross-entropy of weight 1, and those options for
-which `kdsearch losses` names a domain: {TRIALS} trials of {TRIAL_EPOCHS} epochs with TPE, on the validation
-images of the first seed. Losses on features match the last hidden layers. The test images are scored once, at
-the end of each training.
+Labels alone and T = 20 have no tuned value: 0.1 of cross-entropy and 0.9 of `kd`. Of each other loss the
+weight was searched, log-uniform in the range below, beside cross-entropy of weight 1, and those options for
+which `kdsearch losses` names a domain: {TRIALS} trials of {TRIAL_EPOCHS} epochs with kdsearch's TPE, half of
+them random, on the validation images of the first seed. Losses on features match the last hidden layers. The
+test images are scored once, at the end of each training.
 """
     lines = ["| loss | weights searched | found | validation accuracy of the trials | search |"]
     lines += ["|---|---|---|---|--:|"]
