@@ -83,6 +83,7 @@ class Step:
             trained, 0.01, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
         )
         self.objective.train()
+        self.taught = self.objective.advance(0.0)
         self.batch = Batch(
             torch.randn(BATCH, *SHAPE), torch.randint(0, CLASSES, (BATCH,)), torch.randperm(EXAMPLES)[:BATCH]
         )
@@ -90,13 +91,13 @@ class Step:
     @cached_property
     def shown(self) -> Shown:
         """What the teachers show for the batch."""
-        return self.teachers(self.batch) if self.objective.taught else NOTHING
+        return self.teachers(self.batch) if self.taught else NOTHING
 
     def seconds(self, *, taught: bool) -> float:
         """Of one step, with the teacher's forward pass or without."""
         shown = self.shown
         start = time.perf_counter()
-        if taught and self.objective.taught:
+        if taught and self.taught:
             shown = self.teachers(self.batch)
         total: Tensor
         total, _ = self.objective(self.batch, shown)
