@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +33,7 @@ TEACHER, STUDENT = {"name": "resnet", "depth": 20, "width": 2}, {"name": "resnet
 SHAPE, CLASSES, BATCH = (3, 32, 32), 100, 64
 #: Images in the data set, for losses that remember each: those of CIFAR.
 EXAMPLES = 50_000
-ROUNDS, LIMIT = 7, 1.5
+ROUNDS, LIMIT = 5, 1.5
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ def table(costs: list[Cost]) -> str:
 
 def page(costs: list[Cost]) -> str:
     """The table, with what it was taken on."""
+    where = machine() | {"load average, this included": f"{os.getloadavg()[1]:.2f}"}
     title = "# What each loss costs\n\nWritten by `python -m benchmarks.losses`."
     about = (
         f"A step (forward, backward, SGD) of {_described(STUDENT)} on {BATCH} images of 3x32x32 in {CLASSES} "
@@ -168,7 +170,7 @@ def page(costs: list[Cost]) -> str:
         f"outputs are there already, in the second they are computed. Above {LIMIT} in bold: "
         f"`docs/losses.md` says why."
     )
-    return f"{title}\n\n{about}\n\n{table(costs)}\n\n{listed(machine())}"
+    return f"{title}\n\n{about}\n\n{table(costs)}\n\n{listed(where)}"
 
 
 def _described(model: dict[str, Any]) -> str:
