@@ -52,6 +52,11 @@ soak: setup  ## 500 trials with a fault of a random kind every 20 s (at most 15 
 cluster-test: setup  ## A search on two nodes, of which one is killed and replaced (some minutes)
 	$(BIN)/python -m tests.cluster $(ARGS)
 
+.PHONY: docs
+docs: setup  ## Write the tables of docs/losses.md anew, from the registry
+	sed -i '/^<!-- Below/q' docs/losses.md
+	$(BIN)/kdsearch losses --format markdown >> docs/losses.md
+
 .PHONY: lock
 lock: setup  ## Choose the newest versions again and write them to requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra onnx --upgrade --no-header \

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -58,21 +58,26 @@ def write(rows: Sequence[Row], load: float) -> str:
         rows: Of all benchmarks, taken in one go.
         load: The machine's load average before them: what else it was doing.
     """
-    machine = _machine() | {"load average before": f"{load:.2f}"}
-    facts = "\n".join(f"- {key}: {value}" for key, value in machine.items())
-    text = f"# Results\n\nWritten by `{COMMAND}`.\n\n{markdown(rows)}\n\n## Where\n\n{facts}\n"
+    where = machine() | {"load average before": f"{load:.2f}"}
+    text = f"# Results\n\nWritten by `{COMMAND}`.\n\n{markdown(rows)}\n\n{listed(where)}"
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
     table = [asdict(row) | {"ratio": row.ratio} for row in rows]
-    content = {"command": COMMAND, "machine": machine, "rows": table}
+    content = {"command": COMMAND, "machine": where, "rows": table}
     (HERE / "results.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return text
+
+
+def listed(where: Mapping[str, str]) -> str:
+    """The section on what a measurement was taken on."""
+    return "\n".join(["## Where", "", *(f"- {key}: {value}" for key, value in where.items())]) + "\n"
 
 
 def _ratio(value: float) -> str:
     return f"{value:.3f}" if value > 0.1 else f"1/{1 / value:.0f}" if value > 0 else "0"
 
 
-def _machine() -> dict[str, str]:
+def machine() -> dict[str, str]:
+    """What a measurement was taken on and with."""
     from kdsearch.tracking import provenance
 
     tags = provenance()

@@ -127,7 +127,7 @@ class Contest:
         torch.manual_seed(0)
         student = copy.deepcopy(self.student)
         teachers, objective = assemble(
-            self.spec, self.spec.distill.losses, student, _Ready(self.teacher), self.splits
+            self.spec, self.spec.distill.losses, student, Given(self.teacher), self.splits
         )
 
         def run() -> float:
@@ -157,7 +157,7 @@ class Contest:
         return student, partial(fit, student, self.images, self.labels, recipe, self.teacher, regressor)
 
 
-class _Ready(Resident):
+class Given(Resident):
     """A teacher that is there already, whatever it is called."""
 
     def __init__(self, model: nn.Module) -> None:

@@ -68,7 +68,7 @@ class _Fusion(nn.Module):
     def __init__(self, student: int, width: int, teacher: int, *, fused: bool) -> None:
         super().__init__()
         self.narrow = nn.Sequential(nn.Conv2d(student, width, 1, bias=False), Norm(width))
-        self.attend = nn.Sequential(nn.Conv2d(2 * width, 2, 1), nn.Sigmoid()) if fused else None
+        self.attend = nn.Conv2d(2 * width, 2, 1) if fused else None
         self.widen = nn.Sequential(nn.Conv2d(width, teacher, 3, padding=1, bias=False), Norm(teacher))
 
     def forward(
@@ -77,11 +77,19 @@ class _Fusion(nn.Module):
         """What is compared with the teacher, at its resolution `size`, and the residual for the next pair."""
         x = self.narrow(student)
         if self.attend is not None and residual is not None:
-            y = F.interpolate(residual, x.shape[2:])
-            own, deeper = self.attend(torch.cat([x, y], 1)).split(1, 1)
-            x = own * x + deeper * y
-        x = F.interpolate(x, size)
+            # Of [x, y], which is twice as wide, no copy is made: each half of the weights has its own input,
+            # and that of y is applied before y is enlarged.
+            mine, theirs = self.attend.weight.chunk(2, 1)
+            logits = F.conv2d(x, mine, self.attend.bias) + _enlarged(F.conv2d(residual, theirs), x.shape[2:])
+            own, deeper = logits.sigmoid().chunk(2, 1)
+            x = torch.addcmul(own * x, deeper, _enlarged(residual, x.shape[2:]))
+        x = _enlarged(x, size)
         return self.widen(x), x
+
+
+def _enlarged(feature: Tensor, size: tuple[int, ...]) -> Tensor:
+    """A map at another resolution, by its nearest values; not copied where it has this one already."""
+    return feature if feature.shape[2:] == size else F.interpolate(feature, size)
 
 
 def _context(student: Tensor, teacher: Tensor) -> Tensor:

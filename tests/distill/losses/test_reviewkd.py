@@ -29,7 +29,7 @@ def reviewed(loss):
     for student, fusion, size in ((STUDENTS[1], middle, 5), (STUDENTS[0], shallow, 10)):
         y = nearest(x, *student.shape[2:])
         own = norm(conv(student, fusion.narrow[0]), fusion.narrow[1])
-        gate = sigmoid(conv(np.concatenate([own, y], 1), fusion.attend[0]))
+        gate = sigmoid(conv(np.concatenate([own, y], 1), fusion.attend))
         x = nearest(gate[:, :1] * own + gate[:, 1:] * y, size, size)
         yield norm(conv(x, fusion.widen[0]), fusion.widen[1])
 
