@@ -25,6 +25,10 @@ demo: setup  ## Search over distillation recipes on scikit-learn's digits (a few
 test: setup  ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: test-long
+test-long: setup  ## Run the tests that take minutes: jobs on a cluster, Slurm's script, the notebook, secrets
+	$(BIN)/python -m pytest -m long $(ARGS)
+
 .PHONY: check
 check: setup  ## Lint, types and import contracts
 	$(BIN)/ruff format --check .

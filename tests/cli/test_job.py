@@ -19,7 +19,7 @@ import requests
 
 import kdsearch
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 BIN = Path(sys.executable).parent
 TOKEN = "a-token-of-32-characters-or-more-0"

@@ -12,7 +12,7 @@ import pytest
 
 import kdsearch
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SCRIPT = Path(__file__).parents[2] / "clusters" / "slurm.sbatch"
 SPACE = """\

@@ -25,6 +25,7 @@ def test_the_notebook_is_kept_without_outputs():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_cell_runs_and_the_student_is_there(tmp_path):
     shutil.copytree(ROOT / "search_spaces", tmp_path / "search_spaces")
     here = tmp_path / "notebooks"

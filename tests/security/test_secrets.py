@@ -134,6 +134,7 @@ def mlflow_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_planted_password_is_nowhere_after_a_search(mlflow_server: tuple[str, Path], tmp_path: Path):
     address, folder = mlflow_server
     work = tmp_path / "work"
