@@ -26,7 +26,7 @@ test: setup  ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-long
-test-long: setup  ## Run the tests that take minutes: jobs on a cluster, Slurm's script, the notebook, secrets
+test-long: setup  ## Run the tests that take minutes: faults, confirmations, jobs on a cluster, the notebook
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 .PHONY: check

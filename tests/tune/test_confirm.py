@@ -17,7 +17,7 @@ from kdsearch.cli import app
 from kdsearch.errors import InputError
 from kdsearch.pareto import hypervolume
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import yaml
 from running import USER, check_whole
 from small import small_spec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 if sys.platform != "linux" or subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
     pytest.skip("this user may not mount file systems of its own", allow_module_level=True)

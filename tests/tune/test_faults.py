@@ -16,7 +16,7 @@ from small import small_spec
 import kdsearch
 from kdsearch.errors import KdsearchError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def faulty(folder: Path, faults: list[str], **changes: Any) -> dict[str, Any]:
