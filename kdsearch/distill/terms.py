@@ -102,11 +102,14 @@ _Matched = tuple[list[Layer], list[tuple[str, Layer]]]
 def _matched(part: Part, matches: list[Match] | None, sides: Sides) -> Iterator[_Matched]:
     """The layers of each term that a loss makes: one a pair, or all of a teacher where it takes lists."""
     if part.facts.get("matching") == "members":
-        yield sides.student[0][-1:], [(name, sides.teachers[name][0][-1]) for name in sides.members]
+        theirs = [(name, hints[-1]) for name in sides.members if (hints := sides.teachers[name][0])]
+        # A model may have no hintable layer: an MLP whose only hidden layer is as wide as its output.
+        if sides.student[0] and theirs:
+            yield sides.student[0][-1:], theirs
     elif part.facts.get("matching") == "classifier":
         projector = next(layer for layer in sides.student[1] if layer.path == "projector")
         name = sides.members[0]
-        yield [projector], [(name, _read_by_classifier(sides.teachers[name][0], projector.shape[0]))]
+        yield [projector], [(name, _read_by_classifier(sides.teachers[name][1], projector.shape[0]))]
     elif matches is None:
         yield [], []
     else:
@@ -118,10 +121,15 @@ def _matched(part: Part, matches: list[Match] | None, sides: Sides) -> Iterator[
                 yield from (([a], [b]) for a, b in zip(near, far, strict=True))
 
 
-def _read_by_classifier(hints: list[Layer], width: int) -> Layer:
-    """The last layer of so many channels: a map, if there is one."""
-    wide = [layer for layer in hints if layer.shape[0] == width]
-    return next((layer for layer in reversed(wide) if len(layer.shape) == 3), wide[-1])
+def _read_by_classifier(every: list[Layer], width: int) -> Layer:
+    """What comes before a model's classifier, of so many channels: a map, if there is one."""
+    last = max(index for index, layer in enumerate(every) if "." not in layer.path)
+    wide = [layer for layer in every[:last] if layer.shape[0] == width]
+    return next((layer for layer in reversed(wide) if _is_map(layer)), wide[-1])
+
+
+def _is_map(layer: Layer) -> bool:
+    return len(layer.shape) == 3 and layer.shape[1] * layer.shape[2] > 1
 
 
 def _layers(match: Match, sides: Sides) -> _Matched:
