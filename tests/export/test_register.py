@@ -16,7 +16,7 @@ from kdsearch.export import Student, open_export, write_export
 from kdsearch.export.register import check_name, register
 from kdsearch.tracking.client import connect
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ import kdsearch
 from kdsearch.errors import InputError
 from kdsearch.tune.status import status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 EPOCHS = 40
 #: A trial of seconds, with a checkpoint after every epoch.
