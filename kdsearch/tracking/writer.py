@@ -158,6 +158,12 @@ class Writer:
             self._thread.join(timeout)
         return not self.pending and not self._sink.refused
 
+    def settle(self, timeout: float) -> None:
+        """Wait until nothing is left to write, for at most `timeout` seconds."""
+        until = time.monotonic() + timeout
+        while self.pending and time.monotonic() < until:
+            time.sleep(0.05)
+
     @property
     def pending(self) -> int:
         """How many notes (a tag, a param, an epoch, a file, a state) are not written yet."""
