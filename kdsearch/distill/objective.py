@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache, partial, reduce
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -130,26 +130,29 @@ class Objective(nn.Module):
         if self._gradients:
             given["student_image_gradient"] = image_gradient(logits, batch.labels, images, create_graph=True)
 
-        @cache
+        targets: dict[tuple[float, ...], Target] = {}
+
         def target(temperatures: tuple[float, ...]) -> Target:
-            made: Target = self.combine(
-                shown, logits.detach(), batch.labels, self.members, temperatures, self.training
-            )
-            return made
+            if temperatures not in targets:
+                targets[temperatures] = self.combine(
+                    shown, logits.detach(), batch.labels, self.members, temperatures, self.training
+                )
+            return targets[temperatures]
 
         values: dict[str, Tensor] = {}
         weighted: list[Tensor] = []
         for term, weight in self.acting:
-            arguments = {need: given[need] for need in term.needs if need in given} | _layers(
-                term, features, shown
-            )
+            arguments = {need: given[need] for need in term.needs if need in given}
+            if term.student_layers:
+                arguments |= _layers(term, features, shown)
             value = self._value(term, arguments, shown, target, batch.labels)
             weighted.append(value if weight == 1 else weight * value)
-            before = values.get(term.label)
-            values[term.label] = value.detach() if before is None else before + value.detach()
+            values[term.label] = values[term.label] + value if term.label in values else value
         total = _sum(weighted) if weighted else logits.sum() * 0
-        idle = total.new_zeros(())
-        return total, torch.stack([total.detach(), *(values.get(label, idle) for label in self.labels)])
+        with torch.no_grad():
+            idle = [label for label in self.labels if label not in values]
+            values |= dict.fromkeys(idle, torch.zeros_like(total)) if idle else {}
+            return total, torch.stack([total, *(values[label] for label in self.labels)])
 
     def _value(
         self,
@@ -186,8 +189,6 @@ class Objective(nn.Module):
 
 
 def _layers(term: Term, features: Mapping[str, Tensor], shown: Shown) -> dict[str, Any]:
-    if not term.student_layers:
-        return {}
     student = [features[path] for path in term.student_layers]
     teacher = [shown.features[place] for place in term.teacher_layers]
     given = {

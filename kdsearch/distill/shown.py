@@ -89,7 +89,7 @@ class Teachers:
         }
         if not members:
             return Shown(None, features)
-        logits = torch.stack(members).detach()
+        logits = (torch.stack(members) if len(members) > 1 else members[0][None]).detach()
         able = None if self.competence is None else self.competence.to(logits)
         return Shown(logits, features, torch.stack(gradients) if gradients else None, able)
 
