@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.data import Batch
+from kdsearch.distill.connect import full
 from kdsearch.distill.ensembles.dropout import drop
 from kdsearch.distill.layers import Taps
 from kdsearch.distill.shown import Shown, image_gradient
@@ -118,7 +119,8 @@ class Objective(nn.Module):
     def forward(self, batch: Batch, shown: Shown) -> tuple[Tensor, Tensor]:
         """The objective (), and what to tell of it, detached: itself, and each loss, unweighted."""
         images = batch.images.requires_grad_() if self._gradients else batch.images
-        logits = self.student(images)
+        # Soft targets of a high temperature differ by less than half precision can tell.
+        logits = full(self.student(images))
         features = self.taps.take()
         given: dict[str, Any] = {
             "student_logits": logits,

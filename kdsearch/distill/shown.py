@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdsearch.data import Batch
+from kdsearch.distill.connect import full
 from kdsearch.distill.layers import DeepEnough, Taps
 from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.distill.specialists import competence, widened
@@ -20,8 +21,9 @@ from kdsearch.distill.specialists import competence, widened
 class Shown:
     """What the teachers show for one batch.
 
-    The `logits` (K, B, C) of the members, the features of hinted layers by (teacher, layer), and, where a
-    loss asks for them, the gradients (K, B, C, H, W) of the members' cross-entropies for the images.
+    The `logits` (K, B, C) of the members, in no less than float32, the features of hinted layers by
+    (teacher, layer), and, where a loss asks for them, the gradients (K, B, C, H, W) of the members'
+    cross-entropies for the images.
     """
 
     logits: Tensor | None
@@ -89,7 +91,7 @@ class Teachers:
         }
         if not members:
             return Shown(None, features)
-        logits = (torch.stack(members) if len(members) > 1 else members[0][None]).detach()
+        logits = full(torch.stack(members) if len(members) > 1 else members[0][None]).detach()
         able = None if self.competence is None else self.competence.to(logits)
         return Shown(logits, features, torch.stack(gradients) if gradients else None, able)
 

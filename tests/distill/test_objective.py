@@ -80,6 +80,16 @@ def outputs(made: Objective) -> tuple[Any, Any]:
     return student, shown().logits.double().numpy()
 
 
+def test_soft_targets_of_a_high_temperature_are_told_apart_under_autocast():
+    made = objective({"kd": {"temperature": 20.0}}, members=("a",))
+    with torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad():
+            student = made.student(batch().images).double().numpy()
+        _, told = made(batch(), shown(members=1))
+    teacher = shown(members=1).logits[0].double().numpy()
+    assert told[0].item() == pytest.approx(divergence(student, teacher, 20.0).mean(), rel=1e-4)
+
+
 def test_a_filter_lets_only_images_pass_that_each_teacher_knows():
     for only in ({"correct": True}, {"confidence": 0.8}, {"correct": True, "confidence": 0.6}):
         made = objective({"kd": {"temperature": 2.0, "only": only}})
