@@ -6,6 +6,7 @@ from kdsearch.data._load import load
 from kdsearch.data.augment import Augment, Views
 from kdsearch.data.batches import Batch, Batches, evaluation_batches
 from kdsearch.data.images import Dataset, Images
+from kdsearch.data.mix import Mix, Mixed, Mixes
 from kdsearch.data.normalise import normalise, statistics
 from kdsearch.data.split import only_classes, split_validation
 
@@ -15,6 +16,9 @@ __all__ = [
     "Batches",
     "Dataset",
     "Images",
+    "Mix",
+    "Mixed",
+    "Mixes",
     "Views",
     "evaluation_batches",
     "load",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat, starmap
 
 import torch
 from torch import Tensor
 
 from kdsearch.data.augment import Augment, Views
 from kdsearch.data.images import Images
+from kdsearch.data.mix import Mix, Mixed, Mixes
 from kdsearch.data.normalise import normalise
 
 #: Images that are never augmented are kept normalised as float32 up to this size.
@@ -23,6 +25,7 @@ class Batch:
 
     `view` is the number of the view in which they are seen. `start` is the place of the first among those
     that the worker sees in an epoch; None where images have one view only, and their indices say it all.
+    Where images are `mixed`, labels and indices are those of the image that has the larger share.
     """
 
     images: Tensor
@@ -30,20 +33,33 @@ class Batch:
     indices: Tensor
     view: int = 0
     start: int | None = None
+    mixed: Mixed | None = None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which images are in a batch, and how they are seen; None for as they are."""
+
+    chosen: Tensor
+    views: Views | None
+    mixes: Mixes | None
+    partners: Views | None
 
 
 class Batches:
     """The training batches of one worker.
 
-    The order of an epoch depends on `seed` and the number of the view alone; the view of an image on these
-    and on its index. Neither depends on the batch size or on how many workers share a batch: what a teacher
-    says of an image in a view can be stored and read by every trial. Workers take contiguous slices of each
-    global batch. Images left over at the end of an epoch are dropped, unless they are its only batch.
+    The order of an epoch depends on `seed` and the number of the view alone; the view of an image, and what
+    is mixed into it, on these and on its index. None of them depends on the batch size or on how many workers
+    share a batch: what a teacher says of an image in a view can be stored and read by every trial. Workers
+    take contiguous slices of each global batch. Images left over at the end of an epoch are dropped, unless
+    they are its only batch.
 
     Args:
         images: Images to learn from.
         batch_size: Images per global batch, over all workers.
         augment: The views to draw.
+        mix: How pairs of views are mixed; None for not at all.
         mean: Of each channel, (C,), in units of [0, 1]; see `statistics`.
         std: Standard deviation of each channel, (C,), in the same units.
         seed: Of the order and the views.
@@ -63,6 +79,7 @@ class Batches:
         mean: Tensor,
         std: Tensor,
         seed: int,
+        mix: Mix | None = None,
         views: int | None = None,
         rank: int = 0,
         world_size: int = 1,
@@ -71,7 +88,7 @@ class Batches:
     ) -> None:
         self._data = images.to(device)
         self._batch_size = min(batch_size, len(images))
-        self._augment = augment
+        self._augment, self._mix = augment, mix or Mix()
         self._mean, self._std = mean.to(device), std.to(device)
         self.seed, self._views = seed, views
         self._part = slice(rank * self._batch_size // world_size, (rank + 1) * self._batch_size // world_size)
@@ -89,7 +106,7 @@ class Batches:
     @property
     def augmented(self) -> bool:
         """Whether an image looks different from one view to the next."""
-        return bool(self._augment)
+        return bool(self._augment or self._mix)
 
     @property
     def rows(self) -> int:
@@ -105,12 +122,17 @@ class Batches:
         """The batches of an epoch; its number says in which view every image is seen."""
         view = epoch if self._views is None else epoch % self._views
         start = 0
-        for chosen, views in self._plan(view):
-            labels = self._data.labels.index_select(0, chosen)
-            if views is None:
-                yield Batch(self._seen(chosen, None), labels, chosen)
+        for plan in self._plan(view):
+            chosen, labels = plan.chosen, self._data.labels.index_select(0, plan.chosen)
+            images = self._seen(chosen, plan.views)
+            if not self.augmented:
+                yield Batch(images, labels, chosen)
+            elif (mixes := plan.mixes) is None:
+                yield Batch(images, labels, chosen, view, start)
             else:
-                yield Batch(self._seen(chosen, views), labels, chosen, view, start)
+                images = self._mix.apply(images, self._seen(mixes.partners, plan.partners), mixes)
+                mixed = Mixed(self._data.labels.index_select(0, mixes.partners), mixes.shares)
+                yield Batch(images, labels, chosen, view, start, mixed)
             start += len(chosen)
 
     def every(self) -> Iterator[Batch]:
@@ -121,25 +143,37 @@ class Batches:
             chosen = torch.arange(first, first + size, device=self._device)
             yield Batch(self._seen(chosen, None), self._data.labels[chosen], chosen)
 
-    def _plan(self, view: int) -> list[tuple[Tensor, Views | None]]:
-        """The indices of every batch of an epoch and the views of their images, on the device.
+    def _plan(self, view: int) -> list[_Plan]:
+        """How every batch of an epoch is made, on the device.
 
         Drawn on the CPU in one go, and copied in one go, so that no batch waits for a GPU.
         """
-        order = torch.randperm(len(self._data), generator=self._generator("order", view))
-        mine = order[: len(self) * self._batch_size].view(len(self), -1)[:, self._part]
-        indices = _moved(mine.contiguous(), self._device).unbind()
-        if not self._augment:
-            return [(chosen, None) for chosen in indices]
-        drawn = self._augment.draw(len(self._data), self._data.shape, self._generator("views", view))
-        offsets = _moved(drawn.offsets[mine], self._device).unbind()
-        flips = _moved(drawn.flips[mine], self._device).unbind()
-        centres = _moved(drawn.centres[mine], self._device).unbind()
-        return list(zip(indices, map(Views, offsets, flips, centres), strict=True))
+        count, shape = len(self._data), self._data.shape
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(self._seed("order", view)))
+        mine = order[: len(self) * self._batch_size].view(len(self), -1)[:, self._part].contiguous()
 
-    def _generator(self, purpose: str, view: int) -> torch.Generator:
+        def batched(drawn: Iterable[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+            return zip(*(_moved(each[mine], self._device).unbind() for each in drawn), strict=True)
+
+        views: Iterable[Views | None] = repeat(None)
+        mixes: Iterable[Mixes | None] = repeat(None)
+        partners: Iterable[Views | None] = repeat(None)
+        seen: Sequence[Tensor] = ()
+        if self._augment:
+            generator = torch.Generator().manual_seed(self._seed("views", view))
+            seen = list(vars(self._augment.draw(count, shape, generator)).values())
+            views = starmap(Views, batched(seen))
+        if self._mix:
+            mixed = self._mix.draw(count, shape, self._seed("mixes", view))
+            mixes = starmap(Mixes, batched(vars(mixed).values()))
+            if seen:
+                partners = starmap(Views, batched(each[mixed.partners] for each in seen))
+        indices = _moved(mine, self._device).unbind()
+        return list(map(_Plan, indices, views, mixes, partners))
+
+    def _seed(self, purpose: str, view: int) -> int:
         digest = hashlib.blake2b(f"{purpose} {self.seed} {view}".encode(), digest_size=8).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+        return int.from_bytes(digest, "big") >> 1
 
     def _seen(self, chosen: Tensor, views: Views | None) -> Tensor:
         if self._ready is not None:

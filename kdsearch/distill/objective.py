@@ -147,7 +147,7 @@ class Objective(nn.Module):
             arguments = {need: given[need] for need in term.needs if need in given}
             if term.student_layers:
                 arguments |= _layers(term, features, shown)
-            value = self._value(term, arguments, shown, target, batch.labels)
+            value = self._value(term, arguments, shown, target, batch)
             weighted.append(value if weight == 1 else weight * value)
             values[term.label] = values[term.label] + value if term.label in values else value
         total = _sum(weighted) if weighted else logits.sum() * 0
@@ -162,15 +162,20 @@ class Objective(nn.Module):
         arguments: dict[str, Any],
         shown: Shown,
         target: Callable[[tuple[float, ...]], Target],
-        labels: Tensor,
+        batch: Batch,
     ) -> Tensor:
         """The loss of a term, its teachers weighted as the ensemble says, mean over the batch."""
         if term.of_members:
             given = target(self._temperatures(term))
             alone = len(given[0]) == 1 < len(self.members)
             options = [term.options_at(self.progress, name) for name in self.members]
-            return over_members(term, arguments, [_mean(options)] if alone else options, shown, given, labels)
-        value = term.call(**arguments, **term.options_at(self.progress))
+            options = [_mean(options)] if alone else options
+            return over_members(term, arguments, options, shown, given, batch.labels)
+        arguments |= term.options_at(self.progress)
+        value = term.call(**arguments)
+        if batch.mixed is not None and term.of_labels:
+            others = arguments | {"labels": batch.mixed.labels}
+            value = batch.mixed.weighed(value, term.call(**others))
         if term.teacher not in self.members or len(self.members) == 1:
             return value.mean()
         _, weights = target(self._temperatures(self._response))

@@ -15,10 +15,12 @@ from kdsearch.deploy import Shipped, write_graph
 from kdsearch.distill.layers import Layer
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.resident import load_dataset
+from kdsearch.distill.terms import Sides, make_terms, of_labels
 from kdsearch.errors import InputError, Problem, nearest
 from kdsearch.measure import figures_of, rehearse
+from kdsearch.registry import find
 from kdsearch.space import all_losses, corners, reusing
-from kdsearch.spec import Spec, located
+from kdsearch.spec import Loss, Spec, located
 from kdsearch.types import Shape
 
 
@@ -47,7 +49,12 @@ def preflight(spec: Spec, file: str | None = None) -> Facts:
     facts = Facts(dataset.shape, dataset.classes)
     if problems := [*_teachers(spec, facts), *_students(spec, facts)]:
         raise located(problems, file)
-    if problems := [*_matches(spec, facts), *_figures(spec, facts), *_forms(spec, facts)]:
+    if problems := [
+        *_matches(spec, facts),
+        *_mixed(spec, facts),
+        *_figures(spec, facts),
+        *_forms(spec, facts),
+    ]:
         raise located(problems, file)
     return facts
 
@@ -122,6 +129,29 @@ def _matches(spec: Spec, facts: Facts) -> Iterator[Problem]:
             except InputError as error:
                 yield Problem(("distill", *_keys(place), "match"), str(error).partition(": ")[2])
                 break
+
+
+def _mixed(spec: Spec, facts: Facts) -> Iterator[Problem]:
+    """Where images are mixed, a loss on labels is weighed for each by its two: it must tell images apart."""
+    if not (spec.data.augment.mixup or spec.data.augment.cutmix):
+        return
+    sides = Sides(student=([], []), teachers={}, members=(), examples=2, classes=len(facts.classes))
+    given = {
+        "student_logits": torch.zeros(2, sides.classes),
+        "labels": torch.zeros(2, dtype=torch.long),
+        "images": torch.zeros(2, *facts.shape),
+    }
+    for place, loss in all_losses(spec.tree()["distill"]):
+        if not of_labels(part := find("loss", loss["name"])):
+            continue
+        for term in make_terms({place: Loss.model_validate(corners(loss)[0])}, sides):
+            value = term.call(**{need: given[need] for need in part.needs}, **term.options_at(0.0))
+            if value.shape != (2,):
+                message = (
+                    f"mixed images (data.augment) have two labels each, so that a loss on labels must return "
+                    f"one number an image; {loss['name']} returns one a batch"
+                )
+                yield Problem(("distill", *_keys(place)), message)
 
 
 def _keys(place: str) -> tuple[str | int, ...]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from kdsearch import models
-from kdsearch.data import Augment, Batches
+from kdsearch.data import Augment, Batches, Mix
 from kdsearch.distill.checkpoint import Checkpoint
 from kdsearch.distill.layers import Layer, all_layers, hintable_layers
 from kdsearch.distill.loop import Report, distill
@@ -126,6 +126,7 @@ def batches(config: Spec, splits: Splits, worker: Worker, *, seed: int | None = 
         splits.train,
         batch_size=config.data.batch_size,
         augment=Augment(crop=augment.crop, flip=augment.flip, cutout=augment.cutout),
+        mix=Mix(mixup=augment.mixup, cutmix=augment.cutmix),
         mean=splits.mean,
         std=splits.std,
         seed=config.search.seed if seed is None else seed,

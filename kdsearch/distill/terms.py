@@ -60,6 +60,11 @@ class Term:
         return "teacher_logits" in self.needs or "teacher_image_gradient" in self.needs
 
     @property
+    def of_labels(self) -> bool:
+        """Whether it compares nothing but what the student says with labels."""
+        return of_labels(self.part)
+
+    @property
     def taught(self) -> bool:
         """Whether it needs anything of a teacher."""
         return self.of_members or bool(self.teacher_layers)
@@ -71,6 +76,11 @@ class Term:
     def options_at(self, progress: float, teacher: str | None = None) -> dict[str, Any]:
         """Its options that vary, at this point of training and for this teacher."""
         return {name: value_at(value, progress, teacher) for name, value in self.varying.items()}
+
+
+def of_labels(part: Part) -> bool:
+    """Whether a loss compares nothing but what the student says with labels: an image may then have two."""
+    return "labels" in part.needs and {"labels", "student_logits", "images"}.issuperset(part.needs)
 
 
 def make_terms(losses: Mapping[str, Loss], sides: Sides) -> Iterator[Term]:

@@ -29,6 +29,10 @@ class Augment(Section):
     crop: NonNegativeInt = Field(0, description="Pad by so many zero pixels, then crop at random")
     flip: bool = Field(False, description="Mirror half of the images")
     cutout: NonNegativeInt = Field(0, description="Side in pixels of one random square set to zero")
+    mixup: NonNegative = Field(0.0, description="Blend pairs of images, at shares from Beta(mixup, mixup)")
+    cutmix: NonNegative = Field(
+        0.0, description="Paste boxes of one image into another, at shares from Beta(cutmix, cutmix)"
+    )
 
 
 class Data(PartSection):

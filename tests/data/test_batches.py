@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from kdsearch.data import Augment, Batch, Batches, normalise, statistics
+from kdsearch.data import Augment, Batch, Batches, Mix, Mixed, normalise, statistics
 
 AUGMENT = Augment(crop=2, flip=True, cutout=3)
+MIXES = [None, Mix(mixup=0.4), Mix(cutmix=1.0), Mix(mixup=0.2, cutmix=1.0)]
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
@@ -22,18 +25,27 @@ def batches(make_images):
 
 
 def joined(parts: list[Batch]) -> Batch:
-    return Batch(*(torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels", "indices")))
+    whole = Batch(*(torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels", "indices")))
+    if parts[0].mixed is None:
+        return whole
+    mixed = Mixed(*(torch.cat([getattr(p.mixed, name) for p in parts]) for name in ("labels", "shares")))
+    return replace(whole, mixed=mixed)
+
+
+def tensors(batch: Batch) -> list[torch.Tensor]:
+    mixed = [batch.mixed.labels, batch.mixed.shares] if batch.mixed else []
+    return [batch.images.cpu(), batch.labels.cpu(), batch.indices.cpu(), *(part.cpu() for part in mixed)]
 
 
 def same(a: Batch, b: Batch) -> bool:
-    names = ("images", "labels", "indices")
-    return all(torch.equal(getattr(a, name).cpu(), getattr(b, name).cpu()) for name in names)
+    return all(map(torch.equal, tensors(a), tensors(b)))
 
 
 @pytest.mark.parametrize("augment", [AUGMENT, Augment()])
+@pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("device", DEVICES)
-def test_an_epoch_can_be_asked_for_again_and_in_any_order(batches, augment, device):
-    one, other = batches(augment=augment, device=device), batches(augment=augment)
+def test_an_epoch_can_be_asked_for_again_and_in_any_order(batches, augment, mix, device):
+    one, other = batches(augment=augment, mix=mix, device=device), batches(augment=augment, mix=mix)
     third_first = joined(list(one.epoch(3)))
     list(one.epoch(0))
     assert same(third_first, joined(list(one.epoch(3))))
@@ -48,11 +60,12 @@ def test_epochs_and_seeds_differ(batches):
 
 
 @pytest.mark.parametrize("augment", [AUGMENT, Augment()])
+@pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("world_size", [2, 4])
-def test_the_workers_share_the_batches_that_one_worker_would_see(batches, augment, world_size):
-    alone = list(batches(augment=augment).epoch(2))
+def test_the_workers_share_the_batches_that_one_worker_would_see(batches, augment, mix, world_size):
+    alone = list(batches(augment=augment, mix=mix).epoch(2))
     workers = [
-        list(batches(augment=augment, rank=rank, world_size=world_size).epoch(2))
+        list(batches(augment=augment, mix=mix, rank=rank, world_size=world_size).epoch(2))
         for rank in range(world_size)
     ]
     assert [len(worker) for worker in workers] == [len(alone)] * world_size
@@ -61,8 +74,9 @@ def test_the_workers_share_the_batches_that_one_worker_would_see(batches, augmen
         assert same(whole, joined(shares))
 
 
-def test_a_view_of_an_image_does_not_depend_on_the_batch_size(batches):
-    small, large = (joined(list(batches(batch_size=size).epoch(1))) for size in (5, 25))
+@pytest.mark.parametrize("mix", MIXES)
+def test_a_view_of_an_image_does_not_depend_on_the_batch_size(batches, mix):
+    small, large = (joined(list(batches(batch_size=size, mix=mix).epoch(1))) for size in (5, 25))
     by_image = [batch.images[batch.indices.argsort()] for batch in (small, large)]
     assert torch.equal(*by_image)
 
@@ -91,18 +105,20 @@ def test_what_is_left_over_is_dropped_unless_it_is_all_there_is(batches, n, leng
 
 
 @pytest.mark.parametrize("augment", [AUGMENT, Augment()])
-def test_batches_are_laid_out_as_asked(batches, augment):
+@pytest.mark.parametrize("mix", MIXES)
+def test_batches_are_laid_out_as_asked(batches, augment, mix):
     plain, last = (
-        joined(list(batches(augment=augment, batch_size=50, channels_last=flag).epoch(0)))
+        joined(list(batches(augment=augment, mix=mix, batch_size=50, channels_last=flag).epoch(0)))
         for flag in (False, True)
     )
-    (batch,) = batches(augment=augment, batch_size=50, channels_last=True).epoch(0)
+    (batch,) = batches(augment=augment, mix=mix, batch_size=50, channels_last=True).epoch(0)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert same(plain, last)
 
 
-def test_orders_and_views_come_again_when_that_is_asked_for(batches):
-    ever, again = batches(), batches(views=2)
+@pytest.mark.parametrize("mix", MIXES)
+def test_orders_and_views_come_again_when_that_is_asked_for(batches, mix):
+    ever, again = batches(mix=mix), batches(mix=mix, views=2)
     for epoch in range(5):
         assert same(joined(list(again.epoch(epoch))), joined(list(ever.epoch(epoch % 2))))
 

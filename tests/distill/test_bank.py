@@ -31,6 +31,7 @@ CONTENT: dict[str, Any] = {
     "optim": {"name": "sgd", "lr": 0.02, "epochs": 2},
     "bank": {"dtype": "fp32"},
 }
+HINT = {"weight": 0.1, "match": {"teacher": "wide", "pairs": [[0.0, 0.0]]}}
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,21 @@ def test_the_bank_changes_no_figure_of_any_part(kind: str, name: str, storage: P
         assert ran >= ran_again
     else:
         assert ran_again == ran
+
+
+@pytest.mark.parametrize(
+    "augment", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.2, "cutmix": 1.0, **AUGMENT}]
+)
+def test_mixed_images_are_banked_too(augment: dict[str, Any], tmp_path: Path):
+    distill = {"teachers": {"members": ["wide", "flat"]}, "losses": {"ce": {}, "kd": {}, "hint": HINT}}
+    data = {**CONTENT["data"], "augment": augment}
+    session, config = config_of(tmp_path, distill, data=data)
+    since = counting(session, config, "wide")
+    filled, ran = curve(session, config, tmp_path), since()
+    read, ran_again = curve(session, config, tmp_path), since()
+    session, config = config_of(tmp_path, distill, data=data, bank={"enabled": False})
+    assert filled == read == curve(session, config, tmp_path)
+    assert ran_again <= 3 < ran
 
 
 def test_images_that_are_not_augmented_are_shown_to_a_teacher_once(tmp_path: Path):
