@@ -1,5 +1,7 @@
-"""The floor of a search: Optuna's ask and tell alone. `python -m benchmarks.asking` answers `sampler`, `trials`
-and `values` (what each trial came to) with the seconds of this process at the end of each.
+"""The floor of a search: Optuna's ask and tell alone.
+
+`python -m benchmarks.asking` answers `sampler`, `trials` and `values` (what each trial came to) with the CPU
+seconds of this process at the end of each.
 """
 
 from __future__ import annotations

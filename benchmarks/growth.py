@@ -1,12 +1,13 @@
 """How the cost of a trial grows with their number: searches whose trials do next to nothing.
 
-`python -m benchmarks.growth` writes benchmarks/GROWTH.md and growth.json; `--samplers NAME ...` only the rows of
-these. `--trials N` prints those of shorter searches, and writes nothing.
+`python -m benchmarks.growth` writes benchmarks/GROWTH.md and growth.json; `--samplers NAME ...` only the rows
+of these. `--trials N` prints those of shorter searches, and writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import tempfile
@@ -48,7 +49,7 @@ def _asked(module: str, question: Found) -> Any:
 def _row(sampler: str, mark: int, search: Found, floor: list[float]) -> Found:
     first = max(0, mark - WINDOW)
     ended, trials = search["ended"][first:mark], mark - first - 1
-    steps = [after - before for before, after in zip(ended, ended[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(ended)]
     memory = next(seen for seen in search["memory"] if seen["trials"] == mark)
     row = {
         "sampler": sampler,
@@ -85,9 +86,9 @@ def page(found: Found) -> str:
     about = (
         "A trial of nothing (a step of a tiny MLP on 64 images of 1x4x4) through all of a search: Tune, the "
         "sampler, a worker group, the front, and MLflow on SQLite; one trial at a time. *Wall time* is the "
-        f"median of the {WINDOW} trials before, all of it overhead, asked to be at most {seconds(LIMIT)} with "
-        "`random` (above in bold). *The driver's own work* is the CPU time of its main thread, a mean, which "
-        "what else the machine does hardly touches: that of the sampler is in it. *Sampler alone* is the CPU "
+        f"median of the {WINDOW} trials before, all of it overhead, asked to be at most {seconds(LIMIT)} "
+        "with `random` (above in bold). *The driver's own work* is the CPU time of its main thread, a mean, "
+        "which what else the machine does hardly touches: the sampler's is in it. *Sampler alone* is the CPU "
         "time of Optuna's ask and tell in a process of its own, with the same space and values: the floor. "
         "*Driver* and *worker* are the resident memory of these processes then; the driver draws its first "
         "pictures after half a minute, which loads the libraries for that."

@@ -151,8 +151,8 @@ class Writer:
     def close(self, timeout: float) -> bool:
         """Wait for the rest to be written, at most `timeout` seconds from one run to the next.
 
-        A store that is only slow, and has thousands of trials to take, is waited for; one that is away is not.
-        Returns True when everything has arrived.
+        A store that is only slow, and has thousands of trials to take, is waited for. Returns True when
+        everything has arrived.
         """
         with self._changed:
             self._patience, self._deadline = timeout, time.monotonic() + timeout

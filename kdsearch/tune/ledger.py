@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from kdsearch.constraints import Constraint
+from kdsearch.distill.profile import TABLE, TRACE
 from kdsearch.pareto import Front, hypervolume
 from kdsearch.pareto.front import Direction
 from kdsearch.space import body, canonical, fingerprint
@@ -137,6 +138,9 @@ class Ledger:
         at = {key: record.taken.get(key, record.ended) for key in numbers(record.metrics)}
         for moment, keys in groupby(sorted(at, key=at.__getitem__), key=at.__getitem__):
             self.writer.metrics(record.uid, {key: float(record.metrics[key]) for key in keys}, at=moment)
+        for path in (self.trial_folder(record.uid) / name for name in (TABLE, TRACE)):
+            if path.exists():
+                self.writer.artifact(record.uid, path, "profile")
         self.writer.finish(record.uid, record.state, {}, {"kdsearch.reason": record.reason}, at=record.ended)
 
     def _measure_hypervolume(self) -> None:
