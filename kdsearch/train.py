@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from kdsearch.errors import InputError
 from kdsearch.export import Student, check_out, write_export
-from kdsearch.space import canonical, dimensions
+from kdsearch.space import canonical, dimensions, fingerprint
 from kdsearch.spec import Spec, load_spec
 
 
@@ -57,6 +58,8 @@ def train_config(
             described, metrics = _here(checked, Path(part), epoch, report)
         else:
             described, metrics = _in_a_group(checked, Path(part), report)
+        if checked.compute.profile:
+            _keep_profile(checked, Path(part), report)
         if out is not None:
             write_export(out, Student(config, Path(part), described, metrics, _records(checked)))
     return metrics
@@ -72,6 +75,19 @@ def _here(
     metrics: dict[str, Any] = session.trial(config, folder, epoch)
     metrics |= session.finish(config, folder / "student.safetensors")
     return session.resident.splits(config).described(), metrics
+
+
+def _keep_profile(config: Spec, folder: Path, report: Callable[[str], None]) -> None:
+    """Move what was profiled from a trial's folder into the storage folder, and show it."""
+    from kdsearch.distill.profile import TABLE, TRACE, as_text, summed
+
+    kept = Path(config.compute.storage) / "profiles" / fingerprint(config.tree())
+    kept.mkdir(parents=True, exist_ok=True)
+    for path in (folder / name for name in (TABLE, TRACE)):
+        if path.exists():
+            shutil.move(path, kept / path.name)
+    report(f"where the time went ({kept}):")
+    report(as_text(summed([kept / TABLE])))
 
 
 def _in_a_group(

@@ -28,6 +28,10 @@ ExportFolder = Annotated[
     Path, typer.Argument(metavar="EXPORT", help="The folder of an export", show_default=False)
 ]
 Storage = Annotated[Path, typer.Option(metavar="FOLDER", help="The `compute.storage` of the search")]
+Profiled = Annotated[
+    bool,
+    typer.Option("--profile", help="Tell where the time goes, and trace a few steps (compute.profile)"),
+]
 SearchName = Annotated[str, typer.Argument(metavar="NAME", help="Of the search", show_default=False)]
 Where = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsearch.cli.options import DEFAULT_URI, Overrides, TrackingUri, console, program
+from kdsearch.cli.options import DEFAULT_URI, Overrides, Profiled, TrackingUri, console, program
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +39,7 @@ def search(
     resume: Annotated[
         str | None, typer.Option(metavar="NAME", help="Go on with an earlier search, however it ended")
     ] = None,
+    profile: Profiled = False,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Search a space for its Pareto front. Ctrl-C once keeps all that is done, and prints the front."""
@@ -47,6 +48,8 @@ def search(
     from kdsearch.tune.cluster import is_job
     from kdsearch.tune.display import display_for
 
+    if profile:
+        overrides = [*overrides, "compute.profile=true"]
     if address is not None and is_job(address):
         if space is None:
             raise InputError("a job takes its spec along: give SPACE.yaml")
@@ -115,6 +118,12 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
     for row in failed.itertuples():
         out.print(f"failed: {row.recipe}: {row.reason}", highlight=False, markup=False, soft_wrap=True)
     out.print(front_table(outcome.front))
+    if outcome.profile:
+        from kdsearch.distill.profile import TABLE, TRACE, as_text
+
+        traces = f"{outcome.folder / 'trials' / '*' / TRACE}"
+        out.print(f"where the time of the trials went ({outcome.folder / TABLE}; {traces}):", soft_wrap=True)
+        out.print(as_text(outcome.profile), highlight=False)
     if not outcome.tracked:
         told = f"MLflow did not take everything; the files in {outcome.folder} are complete, and"
         later = f"`{program()} sync {outcome.name}{_storage(outcome)}` tells it later"

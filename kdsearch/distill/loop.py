@@ -11,10 +11,11 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from kdsearch.data import Batches
+from kdsearch.data import Batch, Batches
 from kdsearch.distill.checkpoint import Checkpoint
 from kdsearch.distill.objective import Objective
-from kdsearch.distill.shown import NOTHING, Teachers
+from kdsearch.distill.profile import Phase, Profile
+from kdsearch.distill.shown import NOTHING, Shown, Teachers
 from kdsearch.errors import KdsearchError
 from kdsearch.registry import find
 from kdsearch.spec import Optim
@@ -38,6 +39,7 @@ def distill(
     report: Report,
     checkpoint: Checkpoint | None = None,
     data_parallel: bool = False,
+    profile: Profile | None = None,
 ) -> dict[str, float]:
     """Train the student of `objective` in place.
 
@@ -51,6 +53,7 @@ def distill(
         report: Told after each epoch; see `Report`.
         checkpoint: Gone on from, and kept up to date; None for none.
         data_parallel: Average gradients over the process group's workers.
+        profile: Told what the time is spent on from now on.
 
     Returns:
         The metrics of the last epoch.
@@ -58,6 +61,7 @@ def distill(
     Raises:
         TrainingError: When the loss is no longer a finite number.
     """
+    begin = profile.begin if profile else _unwatched
     device = next(objective.parameters()).device
     trained: nn.Module = objective
     if data_parallel:
@@ -73,19 +77,29 @@ def distill(
     autocast: AbstractContextManager[None] = nullcontext()
     if optim.precision == "bf16":
         autocast = torch.autocast(device.type, torch.bfloat16)
+
+    def show(batch: Batch, taught: bool) -> Shown:
+        begin("teacher")
+        shown = teachers(batch) if taught else NOTHING
+        begin("forward")
+        return shown
+
     first = checkpoint.restore(objective, optimizer, epochs) if checkpoint else epochs.start
     done, metrics = (first - epochs.start) * steps, dict[str, float]()
     for epoch in range(first, epochs.stop):
         started = time.perf_counter()
         objective.train()
+        begin("data")
         sums = torch.zeros(1 + len(objective.labels), device=device)
         for index, batch in enumerate(batches.epoch(epoch)):
             last = (index + 1) % optim.accumulate == 0 or index + 1 == len(batches)
             taught = objective.advance((epoch - epochs.start + index / len(batches)) / len(epochs))
             with _without_sync(trained, last):
                 with autocast:
-                    total, told = trained(batch, teachers(batch) if taught else NOTHING)
+                    total, told = trained(batch, show(batch, taught))
+                begin("backward")
                 (total if optim.accumulate == 1 else total / optim.accumulate).backward()
+            begin("optimiser")
             sums += told
             if last:
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
@@ -95,11 +109,14 @@ def distill(
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 done += 1
+            begin("data")
         metrics = _means(sums, len(batches), objective.labels)
         metrics |= {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
         if not math.isfinite(metrics["loss"]):
             raise TrainingError(f"the loss became {metrics['loss']} in epoch {epoch + 1}")
+        begin("evaluation")
         metrics |= evaluate()
+        begin("other")
         metrics["seconds"] = time.perf_counter() - started
         go_on = report(metrics)
         if checkpoint:
@@ -108,6 +125,10 @@ def distill(
         if not go_on:
             break
     return metrics
+
+
+def _unwatched(phase: Phase) -> None:
+    """Where nobody asks what the time is spent on."""
 
 
 def _rate(optim: Optim, steps: int) -> Callable[[int], float]:

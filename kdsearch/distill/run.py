@@ -16,6 +16,7 @@ from kdsearch.distill.checkpoint import Checkpoint
 from kdsearch.distill.layers import Layer, all_layers, hintable_layers
 from kdsearch.distill.loop import Report, distill
 from kdsearch.distill.objective import Combination, Objective
+from kdsearch.distill.profile import Profile
 from kdsearch.distill.resident import Resident, Splits
 from kdsearch.distill.score import score, score_trained
 from kdsearch.distill.shelves import LOGITS, Shelves
@@ -49,6 +50,7 @@ def run(
     weights_seed: int = 0,
     repeat: int = 0,
     checkpoint: Checkpoint | None = None,
+    profile: Profile | None = None,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Distill the student of a config.
 
@@ -62,6 +64,7 @@ def run(
         repeat: 0 in a search; another number gives fresh initial weights, and fresh batches in a fresh order,
             on the same split and from the same teachers.
         checkpoint: Gone on from, and kept up to date; None for none.
+        profile: Told what the time is spent on.
 
     Returns:
         The student, and the final metrics: every objective on the validation split, and the loss.
@@ -106,13 +109,18 @@ def run(
                 report=report,
                 checkpoint=checkpoint,
                 data_parallel=worker.world_size > 1,
+                profile=profile,
             )
         finally:
             teachers.close()
             objective.close()
         if metrics["epoch"] < phase.epochs.stop:
             break
+    if profile:
+        profile.begin("evaluation")
     result |= score_trained(student, config, resident, figures)
+    if profile:
+        profile.begin("other")
     final = {
         key: metrics[key] for key in metrics if key not in ("lr", "seconds") and not key.startswith("loss/")
     }

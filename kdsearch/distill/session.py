@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kdsearch.deploy import Form, parity
 from kdsearch.distill.checkpoint import Checkpoint
 from kdsearch.distill.evaluate import predict
 from kdsearch.distill.loop import Report
+from kdsearch.distill.profile import Profile, profiled
 from kdsearch.distill.resident import Resident
 from kdsearch.distill.run import Worker, run
 from kdsearch.distill.score import free_figures, score, score_trained, write_classes
@@ -54,11 +56,21 @@ class Session:
         self.worker = worker
         self.resident = Resident(self.store, worker.device)
 
-    def trial(self, config: Spec, folder: Path, report: Report, *, repeat: int = 0) -> dict[str, float]:
+    def trial(
+        self, config: Spec, folder: Path, report: Report, *, repeat: int = 0, idle: float = 0.0
+    ) -> dict[str, float]:
         """Distill the student of a config, keep its weights in `folder`, and return its metrics.
 
-        With another `repeat` than 0 it is the same recipe with fresh weights and batches.
+        With another `repeat` than 0 it is the same recipe with fresh weights and batches. `idle` are the
+        seconds that this process waited for it, where they are to be profiled.
         """
+        watched = config.compute.profile and self.worker.rank == 0
+        with profiled(folder, self.worker.device, idle) if watched else nullcontext() as profile:
+            return self._trial(config, folder, report, repeat, profile)
+
+    def _trial(
+        self, config: Spec, folder: Path, report: Report, repeat: int, profile: Profile | None
+    ) -> dict[str, float]:
         student, metrics = run(
             config,
             self.resident,
@@ -67,6 +79,7 @@ class Session:
             timings=self.timings,
             repeat=repeat,
             checkpoint=self._checkpoint(folder / CHECKPOINT, config, repeat),
+            profile=profile,
         )
         if self.worker.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)

@@ -124,6 +124,7 @@ class Compute(Section):
     storage: str = Field("kdsearch_store", description="Folder for searches, teachers and measurements")
     epoch_timeout: Positive = Field(7200, description="Seconds after which an epoch counts as hung")
     checkpoint_every: NonNegative = Field(60, description="Seconds between two checkpoints of a training")
+    profile: bool = Field(False, description="Note where the time of each trial goes, and trace some steps")
 
 
 class Tracking(Section):

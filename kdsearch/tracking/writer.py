@@ -49,7 +49,7 @@ class Writer:
         self._writing: Work | None = None
         self._changed = Condition()
         self._closing = Event()
-        self._deadline = float("inf")
+        self._patience = self._deadline = float("inf")
         self._after: Callable[[], None] | None = None
         self._thread = Thread(target=self._run, name="kdsearch-mlflow", daemon=True)
 
@@ -149,13 +149,17 @@ class Writer:
         self._enter(None, state, {})
 
     def close(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for the rest to be written. True when everything has arrived."""
-        self._deadline = time.monotonic() + timeout
-        self._closing.set()
+        """Wait for the rest to be written, at most `timeout` seconds from one run to the next.
+
+        A store that is only slow, and has thousands of trials to take, is waited for. Returns True when
+        everything has arrived.
+        """
         with self._changed:
+            self._patience, self._deadline = timeout, time.monotonic() + timeout
+            self._closing.set()
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        while self._thread.is_alive() and (left := self._deadline - time.monotonic()) > 0:
+            self._thread.join(left)
         return not self.pending and not self._sink.refused
 
     def settle(self, timeout: float) -> None:
@@ -234,6 +238,7 @@ class Writer:
                 return written, error
             with self._changed:
                 self._writing = None
+                self._deadline = time.monotonic() + self._patience
         return len(turn), None
 
     def _pause(self, seconds: float) -> None:

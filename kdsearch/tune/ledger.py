@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from kdsearch.constraints import Constraint
+from kdsearch.distill.profile import TABLE, TRACE
 from kdsearch.pareto import Front, hypervolume
 from kdsearch.pareto.front import Direction
 from kdsearch.space import body, canonical, fingerprint
@@ -53,6 +54,7 @@ class Ledger:
         self.front = Front(self.objectives)
         #: The point up to which hypervolumes count; nothing until it is fixed.
         self.reference: dict[str, float] = {}
+        self._volume = 0.0
 
     def __getitem__(self, uid: str) -> Record:
         return self.records[uid]
@@ -122,9 +124,10 @@ class Ledger:
             change = self.front.add(uid, metrics)
             for left in change.left:
                 self._leave(left)
-            self._note_hypervolume()
             if change.entered:
+                self._measure_hypervolume()
                 self._enter(uid)
+            self._note_hypervolume()
         if not record.unfinished:
             (self.trial_folder(uid) / CHECKPOINT).unlink(missing_ok=True)
         if uid not in self.front:
@@ -135,15 +138,21 @@ class Ledger:
         at = {key: record.taken.get(key, record.ended) for key in numbers(record.metrics)}
         for moment, keys in groupby(sorted(at, key=at.__getitem__), key=at.__getitem__):
             self.writer.metrics(record.uid, {key: float(record.metrics[key]) for key in keys}, at=moment)
+        for path in (self.trial_folder(record.uid) / name for name in (TABLE, TRACE)):
+            if path.exists():
+                self.writer.artifact(record.uid, path, "profile")
         self.writer.finish(record.uid, record.state, {}, {"kdsearch.reason": record.reason}, at=record.ended)
+
+    def _measure_hypervolume(self) -> None:
+        if self.reference:
+            front = pd.DataFrame([self.records[uid].metrics for uid in self.front.keys])
+            self._volume = hypervolume(front, self.objectives, self.reference)
 
     def _note_hypervolume(self) -> None:
         """The front's hypervolume as a metric of the search, by the number of complete trials."""
         if self.reference and len(self.front):
-            front = pd.DataFrame([self.records[uid].metrics for uid in self.front.keys])
             done = sum(record.state == "complete" for record in self)
-            volume = hypervolume(front, self.objectives, self.reference)
-            self.writer.metrics(None, {"hypervolume": volume}, done)
+            self.writer.metrics(None, {"hypervolume": self._volume}, done)
 
     def feasible(self, metrics: Mapping[str, float]) -> bool:
         """Whether every constraint holds."""
@@ -222,6 +231,7 @@ class Ledger:
         for uid in before:
             if uid not in self.front:
                 self._leave(uid)
+        self._measure_hypervolume()
         self._note_hypervolume()
 
     def twin(self, record: Record) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 import ray
@@ -27,19 +27,21 @@ class Mailbox:
     of life for too long is killed from here: a thread of its own could be held up by what holds it up.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, workers: int = 1) -> None:
         """
         Args:
             patience: Seconds that may pass between two posts of a job.
+            workers: Of a group.
         """
         self._waiting: deque[Job] = deque()
         self._taken: dict[int, tuple[str, list[Job | None]]] = {}
+        self._asked: dict[int, Counter[int]] = {}
         self._posts: dict[str, list[Post]] = {}
         self._ended: set[str] = set()
         self._stopped: set[str] = set()
         self._closed = self._halted = False
         self._failure = ""
-        self._patience = patience
+        self._patience, self._size = patience, workers
         self._workers: dict[int, list[Any]] = {}
         self._heard: dict[str, float] = {}
         self._watch: asyncio.Task[None] | None = None
@@ -71,6 +73,7 @@ class Mailbox:
             if worker is not None and number == 0:
                 self._workers[slot].append(worker)
             jobs = self._taken[slot][1]
+            self._let_go(slot, number)
             while len(jobs) <= number:
                 if self._waiting:
                     jobs.append(job := self._waiting.popleft())
@@ -83,6 +86,15 @@ class Mailbox:
                 self._changed.notify_all()
             return jobs[number]
 
+    def _let_go(self, slot: int, number: int) -> None:
+        """Keep only the last two of the jobs that every worker of a group has done."""
+        asked = self._asked[slot]
+        asked[number] += 1
+        if asked[number] == self._size:
+            del asked[number]
+            if 1 < number <= len(jobs := self._taken[slot][1]):
+                jobs[number - 2] = None
+
     async def ready(self) -> None:
         """Wait until a worker group has asked for a job, or none ever will."""
         async with self._changed:
@@ -90,7 +102,7 @@ class Mailbox:
 
     def _restart(self, slot: int, token: str) -> None:
         jobs = self._taken.get(slot, ("", []))[1]
-        self._taken[slot], self._workers[slot] = (token, []), []
+        self._taken[slot], self._workers[slot], self._asked[slot] = (token, []), [], Counter()
         job = jobs[-1] if jobs else None
         if job is None or job["uid"] in self._ended or job["uid"] not in self._posts:
             return

@@ -15,6 +15,7 @@ import pandas as pd
 
 from kdsearch.distill.matching import match_layers
 from kdsearch.distill.preflight import Facts, preflight
+from kdsearch.distill.profile import TABLE, summed, write_seconds
 from kdsearch.errors import KdsearchError
 from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
@@ -69,6 +70,8 @@ class Outcome:
     stopped: bool
     tracked: bool
     seconds: float
+    profile: Mapping[str, float]
+    """Seconds by phase, over all trials; empty unless `compute.profile` asks for it."""
 
 
 def run_search(
@@ -203,6 +206,7 @@ def _search(
             ledger.remeasure(uid, {"gain": gain})
     state: Any = "failed" if stop.error else "stopped" if stop else "complete"
     plots = show(album(state), folder, writer)
+    profile = _profile(ledger) if spec.compute.profile else {}
     trials = ledger.frame()
     front = sort_front(trials[trials["front"]], ledger.objectives) if len(trials) else trials
     write_about(folder, state=state, reason=stop.error)
@@ -224,7 +228,16 @@ def _search(
         stopped=bool(stop),
         tracked=tracked,
         seconds=time.perf_counter() - started,
+        profile=profile,
     )
+
+
+def _profile(ledger: Ledger) -> dict[str, float]:
+    """Where the time of all trials went, kept beside the search's other files."""
+    seconds = summed(ledger.trial_folder(record.uid) / TABLE for record in ledger)
+    write_seconds(seconds, ledger.folder / TABLE)
+    ledger.writer.artifact(None, ledger.folder / TABLE, "profile")
+    return seconds
 
 
 def _teachers(spec: Spec, slots: Slots, display: Display, stop: Stop) -> dict[str, dict[str, Any]]:

@@ -57,8 +57,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._uids[trial_id] = proposal.uid
         self._display.update(self._ledger, self._proposals.planned, record)
         folder = self._ledger.trial_folder(proposal.uid).absolute()
-        job = {"uid": proposal.uid, "kind": "trial", "config": proposal.config, "folder": str(folder)}
-        return {"uid": proposal.uid, "mailbox": self._slots.name, "job": job}
+        self._slots.submit(
+            {"uid": proposal.uid, "kind": "trial", "config": proposal.config, "folder": str(folder)}
+        )
+        # Not the job itself: Tune copies a trial's config several times, and keeps it to its end.
+        return {"uid": proposal.uid, "mailbox": self._slots.name}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A running trial posted."""

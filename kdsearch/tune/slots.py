@@ -45,7 +45,9 @@ class Slots:
         self.name = f"kdsearch-mailbox-{uuid.uuid4().hex[:12]}"
         # On the head, where the search itself lives: any other node may go.
         placed = {"name": self.name, "max_concurrency": 10_000, "resources": {HEAD: 0.001}}
-        self.mailbox: Any = Mailbox.options(**placed).remote(compute.epoch_timeout)  # type: ignore[attr-defined]
+        self.mailbox: Any = Mailbox.options(**placed).remote(  # type: ignore[attr-defined]
+            compute.epoch_timeout, compute.workers
+        )
         self._alive = count
         self._up = Event()
         self._ray = ray
@@ -101,10 +103,14 @@ class Slots:
         )
         trainer.fit()
 
+    def submit(self, job: dict[str, Any]) -> None:
+        """Queue a job; once this has returned it can be asked what it posts."""
+        self._ray.get(self.mailbox.submit.remote(job))
+
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """Submit one job and wait for its end. Returns the last post."""
         uid, seen = job["uid"], 0
-        self._ray.get(self.mailbox.submit.remote(job))
+        self.submit(job)
         while True:
             posts = self._ray.get(self.mailbox.posts.remote(uid, seen))
             seen += len(posts)
@@ -152,6 +158,8 @@ def quiet_ray() -> None:
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
         "TUNE_MAX_PENDING_TRIALS_PG": "1",
+        # Its snapshots hold every trial, and take longer with each. A search is resumed from its own files.
+        "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
         "TUNE_RESULT_BUFFER_LENGTH": "0",
         "RAY_AIR_NEW_OUTPUT": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -1,4 +1,4 @@
-"""A Tune trial: it hands its config to a worker group and passes on what comes back."""
+"""A Tune trial: it passes on what comes back from the worker group that trains a config."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ class Trial(tune.Trainable):  # type: ignore[misc]
     """Waits for the posts of one job. The actor is reused from trial to trial and never imports torch."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Submit the job of `config`: `uid`, `mailbox` (its name) and `job`."""
+        """Attend to the job that `config` names by `uid`; it is in `mailbox` (a name) already."""
         self._uid, self._seen = config["uid"], 0
         self._mailbox = ray.get_actor(config["mailbox"])
-        ray.get(self._mailbox.submit.remote(config["job"]))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Go on with the next trial in this actor."""

@@ -37,12 +37,14 @@ def work(setup: dict[str, Any]) -> None:
     session = Session(Path(setup["storage"]), worker)
     mailbox, slot, token = setup["mailbox"], setup["slot"], _token(worker)
     number, this = 0, ray.get_runtime_context().current_actor
+    ended = time.perf_counter()
     while (job := ray.get(mailbox.take.remote(slot, token, number, this))) is not None:
         number += 1
+        idle = time.perf_counter() - ended
         post = _Post(mailbox, job["uid"], silent=worker.rank > 0)
         failed = False
         try:
-            post({**_do(job, session, post.epoch), "done": True})
+            post({**_do(job, session, post.epoch, idle), "done": True})
         except Exception as error:
             failed = True
             post({**_failure(error), "trace": traceback.format_exc(limit=-12), "done": True})
@@ -55,9 +57,12 @@ def work(setup: dict[str, Any]) -> None:
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+        ended = time.perf_counter()
 
 
-def _do(job: dict[str, Any], session: Any, report: Callable[[dict[str, float]], bool]) -> dict[str, Any]:
+def _do(
+    job: dict[str, Any], session: Any, report: Callable[[dict[str, float]], bool], idle: float
+) -> dict[str, Any]:
     from kdsearch.spec import load_spec
 
     started = time.perf_counter()
@@ -77,7 +82,7 @@ def _do(job: dict[str, Any], session: Any, report: Callable[[dict[str, float]], 
                 "stopped": stopped,
             }
         case _:
-            metrics = session.trial(spec, folder, report)
+            metrics = session.trial(spec, folder, report, idle=idle)
             stopped = metrics["epoch"] < spec.optim.epochs
             return {"metrics": metrics, "stopped": stopped, "busy": time.perf_counter() - started}
 

@@ -123,6 +123,18 @@ def test_infinite_metrics_are_left_out_and_nan_is_kept(open_writer: Open, client
     assert metrics == {"epoch/acc_1": 0.5}
 
 
+def test_a_store_that_is_only_slow_is_waited_for(open_writer: Open, client: MlflowClient) -> None:
+    writer = open_writer()
+    writer.settle(60)
+    for number in range(100):
+        writer.trial(f"t{number}", "recipe", {f"p{i}": i for i in range(50)}, {})
+        writer.finish(f"t{number}", "complete", {"accuracy": 0.5}, {})
+    began = time.monotonic()
+    assert writer.close(1.0)
+    assert time.monotonic() - began > 1.0
+    assert len(by_uid(client)) == 100
+
+
 def test_more_values_than_one_batch_holds(open_writer: Open, client: MlflowClient) -> None:
     writer = open_writer()
     writer.trial("t0", "many", {f"p{i}": i for i in range(250)}, {f"tag{i}": "x" for i in range(250)})
