@@ -1,0 +1,136 @@
+"""Images per second of the student's step, as a share of what the bare model does on data that are there.
+
+`python -m benchmarks.share` prints the table and writes benchmarks/SHARE.md; `--rounds N` (15) says how often
+each is run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.report import HERE, listed, machine, note
+from benchmarks.step import CLASSES, Given
+from kdsearch import models
+from kdsearch.data import Augment, Batches, Images
+from kdsearch.distill.loop import distill
+from kdsearch.distill.resident import Splits
+from kdsearch.distill.run import assemble
+from kdsearch.spec import load_spec
+
+SHAPE, BATCH, STEPS, ROUNDS, ASKED = (3, 32, 32), 64, 4, 15, 0.95
+STUDENTS: dict[str, dict[str, Any]] = {
+    "resnet8": {"name": "resnet", "depth": 8},
+    "resnet14": {"name": "resnet", "depth": 14},
+    "resnet20": {"name": "resnet", "depth": 20},
+    "wrn10x1": {"name": "wrn", "depth": 10, "width": 1},
+}
+
+
+def images_per_second(student: dict[str, Any], rounds: int) -> dict[str, list[float]]:
+    """Of kdsearch's loop and of the bare model, in turns, after a round that warms up."""
+    model = models.build(student, SHAPE, CLASSES, seed=0)
+    found: dict[str, list[float]] = {"kdsearch": [], "bare": []}
+    for turn in range(rounds + 1):
+        sides = {"kdsearch": _ours(copy.deepcopy(model), student), "bare": _bare(copy.deepcopy(model))}
+        for side in sides if turn % 2 else reversed(sides):
+            start = time.thread_time()
+            sides[side]()
+            found[side] += [BATCH * STEPS / (time.thread_time() - start)] if turn else []
+    return found
+
+
+def _ours(model: nn.Module, student: dict[str, Any]) -> Callable[[], object]:
+    spec = load_spec(
+        {
+            "data": {"source": "digits", "batch_size": BATCH},
+            "student": student,
+            "distill": {"losses": {"ce": {}}},
+            "optim": {"name": "sgd", "lr": 0.05, "epochs": 1},
+        }
+    )
+    draw = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (BATCH * STEPS, *SHAPE), generator=draw).to(torch.uint8)
+    images = Images(pixels, torch.randint(0, CLASSES, (BATCH * STEPS,), generator=draw))
+    mean, std = torch.full((3,), 0.5), torch.full((3,), 0.25)
+    splits = Splits(images, images, None, mean, std, tuple(map(str, range(CLASSES))))
+    teachers, objective = assemble(spec, spec.distill.losses, model, Given(model), splits)
+    # Cropped and flipped, as images of this size are: the bare model pays for none of it.
+    batches = Batches(
+        images, batch_size=BATCH, augment=Augment(crop=4, flip=True), mean=mean, std=std, seed=0
+    )
+
+    def run() -> object:
+        return distill(
+            objective,
+            teachers,
+            batches,
+            spec.optim,
+            epochs=range(1),
+            evaluate=dict,
+            report=lambda metrics: True,
+        )
+
+    return run
+
+
+def _bare(model: nn.Module) -> Callable[[], object]:
+    """Forward, backward and the optimiser on one batch, again and again."""
+    images, labels = torch.randn(BATCH, *SHAPE), torch.randint(0, CLASSES, (BATCH,))
+    optimizer = torch.optim.SGD(
+        model.parameters(), 0.05, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
+    )
+    model.train()
+
+    def run() -> None:
+        for _ in range(STEPS):
+            F.cross_entropy(model(images), labels).backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    return run
+
+
+def page(found: dict[str, dict[str, list[float]]], rounds: int) -> str:
+    """The table, with what it was taken on."""
+    lines = [f"| student | kdsearch | bare model | share, asked {ASKED:.0%} |", "|---|--:|--:|--:|"]
+    for name, each in found.items():
+        share = median(one / other for one, other in zip(each["kdsearch"], each["bare"], strict=True))
+        times = [f"{median(each[side]):.0f} images/s" for side in ("kdsearch", "bare")]
+        lines.append(f"| {' | '.join([name, *times, f'{share:.1%}'])} |")
+    about = (
+        f"Batches of {BATCH} images of 3x32x32, learned from labels: `distill()`, which crops, flips and "
+        f"normalises them, against forward, backward and the optimiser on one batch of floats that never "
+        f"changes. One thread, its CPU time; medians of {rounds} runs of {STEPS} steps in turns, and of the "
+        "ratios of neighbours."
+    )
+    where = machine() | {"load average, this included": f"{os.getloadavg()[1]:.2f}"}
+    title = "# Share of the limit\n\nWritten by `python -m benchmarks.share`."
+    return "\n\n".join([title, about, "\n".join(lines), listed(where)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.share", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    found = {}
+    for name, student in STUDENTS.items():
+        note(name)
+        found[name] = images_per_second(student, rounds)
+    text = page(found, rounds)
+    (HERE / "SHARE.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""A profiled search: its table printed and kept, its traces in the folders of trials and in MLflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from small import small_spec
+from typer.testing import CliRunner
+
+import kdsearch
+from kdsearch.cli import app
+from kdsearch.distill.profile import TABLE, TRACE, summed
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_profiled_search_tells_where_the_time_of_its_trials_went(local_ray: None, tmp_path: Path) -> None:
+    spec = small_spec(tmp_path)
+    spec["search"] |= {"trials": 2, "baselines": False}
+    file = tmp_path / "spec.yaml"
+    file.write_text(json.dumps(spec), encoding="utf-8")
+    said = CliRunner().invoke(app, ["search", str(file), "--profile"])
+    assert said.exit_code == 0, said.output
+
+    folder = tmp_path / "store" / "searches" / "small"
+    tables = sorted(folder.glob(f"trials/*/{TABLE}"))
+    assert len(tables) == 2 and all(path.with_name(TRACE).exists() for path in tables)
+    total = summed([folder / TABLE])
+    assert total == pytest.approx(summed(tables), abs=1e-5)
+    # A group waits for its first trial, if only for the driver to send it.
+    assert all(total[name] > 0 for name in ("data", "teacher", "forward", "backward", "evaluation", "idle"))
+    for name in total:
+        assert name in said.output
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = MlflowClient(uri)
+    for run in kdsearch.open_search("small", uri).trials["run_id"]:
+        kept = [item.path for item in client.list_artifacts(run, "profile")]
+        assert kept == [f"profile/{TABLE}", f"profile/{TRACE}"]
