@@ -35,13 +35,14 @@ def bank(
     for entry in entries:
         about = entry.about
         rows, *shape = about["shape"]
+        ways = about.get("outcomes")
         table.add_row(
             about["teacher"],
             about["layer"] or "logits",
             about["weights"],
-            f"{rows:,}",
+            f"{rows // (ways or 1):,}",
             f"{'x'.join(map(str, shape))} {about['dtype']}",
-            str(entry.views),
+            f"all {ways}" if ways else str(entry.views),
             f"{entry.bytes / 1e6:,.1f}",
         )
     if entries:

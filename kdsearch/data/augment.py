@@ -48,6 +48,24 @@ class Augment:
             centres=(torch.rand(n, 2, generator=generator) * sides).long(),
         )
 
+    @property
+    def outcomes(self) -> int:
+        """In how many ways an image can be seen; 0 where squares are cut out of it, which makes too many."""
+        return 0 if self.cutout else (2 * self.crop + 1) ** 2 * (1 + self.flip)
+
+    def number(self, views: Views) -> Tensor:
+        """Which of the `outcomes` each view is, (n,) int64."""
+        top, left = views.offsets.unbind(1)
+        return ((2 * self.crop + 1) * top + left) * (1 + self.flip) + views.flips
+
+    def view(self, numbers: Tensor) -> Views:
+        """The views that have these numbers (n,)."""
+        places, flips = numbers // (1 + self.flip), numbers % (1 + self.flip) > 0
+        side = 2 * self.crop + 1
+        return Views(
+            torch.stack([places // side, places % side], 1), flips, numbers.new_zeros(len(numbers), 2)
+        )
+
     def apply(self, images: Tensor, views: Views) -> Tensor:
         """The views of `images` (n, C, H, W) uint8, of the same shape, dtype and device."""
         if self.crop or self.flip:

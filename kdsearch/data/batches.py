@@ -109,6 +109,11 @@ class Batches:
         return bool(self._augment or self._mix)
 
     @property
+    def outcomes(self) -> int:
+        """In how many ways an image can be seen; 0 for too many."""
+        return 0 if self._mix else self._augment.outcomes
+
+    @property
     def rows(self) -> int:
         """How many images this worker sees in an epoch."""
         return len(self) * (self._part.stop - self._part.start)
@@ -143,14 +148,23 @@ class Batches:
             chosen = torch.arange(first, first + size, device=self._device)
             yield Batch(self._seen(chosen, None), self._data.labels[chosen], chosen)
 
+    def keys(self, view: int) -> Tensor:
+        """What this worker sees in an epoch, in order, as numbers (rows,) below images · outcomes."""
+        mine = self._mine(view).flatten()
+        return mine * self.outcomes + self._augment.number(self._drawn(view))[mine]
+
+    def shown(self, keys: Tensor) -> Tensor:
+        """The normalised images (n, C, H, W) float32 behind such numbers (n,)."""
+        views = self._augment.view(keys % self.outcomes)
+        on_device = (_moved(drawn, self._device) for drawn in vars(views).values())
+        return self._seen(_moved(keys // self.outcomes, self._device), Views(*on_device))
+
     def _plan(self, view: int) -> list[_Plan]:
         """How every batch of an epoch is made, on the device.
 
         Drawn on the CPU in one go, and copied in one go, so that no batch waits for a GPU.
         """
-        count, shape = len(self._data), self._data.shape
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(self._seed("order", view)))
-        mine = order[: len(self) * self._batch_size].view(len(self), -1)[:, self._part].contiguous()
+        mine = self._mine(view)
 
         def batched(drawn: Iterable[Tensor]) -> Iterator[tuple[Tensor, ...]]:
             return zip(*(_moved(each[mine], self._device).unbind() for each in drawn), strict=True)
@@ -160,16 +174,27 @@ class Batches:
         partners: Iterable[Views | None] = repeat(None)
         seen: Sequence[Tensor] = ()
         if self._augment:
-            generator = torch.Generator().manual_seed(self._seed("views", view))
-            seen = list(vars(self._augment.draw(count, shape, generator)).values())
+            seen = list(vars(self._drawn(view)).values())
             views = starmap(Views, batched(seen))
         if self._mix:
-            mixed = self._mix.draw(count, shape, self._seed("mixes", view))
+            mixed = self._mix.draw(len(self._data), self._data.shape, self._seed("mixes", view))
             mixes = starmap(Mixes, batched(vars(mixed).values()))
             if seen:
                 partners = starmap(Views, batched(each[mixed.partners] for each in seen))
         indices = _moved(mine, self._device).unbind()
         return list(map(_Plan, indices, views, mixes, partners))
+
+    def _mine(self, view: int) -> Tensor:
+        """The indices of this worker's images in every batch of an epoch, (batches, images)."""
+        order = torch.randperm(len(self._data), generator=self._generator("order", view))
+        return order[: len(self) * self._batch_size].view(len(self), -1)[:, self._part].contiguous()
+
+    def _drawn(self, view: int) -> Views:
+        """The views of all images."""
+        return self._augment.draw(len(self._data), self._data.shape, self._generator("views", view))
+
+    def _generator(self, purpose: str, view: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self._seed(purpose, view))
 
     def _seed(self, purpose: str, view: int) -> int:
         digest = hashlib.blake2b(f"{purpose} {self.seed} {view}".encode(), digest_size=8).digest()

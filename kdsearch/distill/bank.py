@@ -91,6 +91,15 @@ class Bank:
         self._device_left -= size
         return rows.to(self._device)
 
+    def label(self, folder: Path, about: Mapping[str, Any]) -> None:
+        """Make a folder, and write what it holds into it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / "about.json"
+        if not target.exists():
+            part = target.with_suffix(f".{os.getpid()}")
+            part.write_text(json.dumps(about), encoding="utf-8")
+            part.replace(target)
+
     def room_for(self, size: int) -> bool:
         """Whether so many more bytes may be kept."""
         return self.used() + size <= self.limit
@@ -189,12 +198,7 @@ class Shelf:
         try:
             if not self._bank.room_for(self._size + _TAIL):
                 return None
-            self._folder.mkdir(parents=True, exist_ok=True)
-            about = self._folder / "about.json"
-            if not about.exists():
-                part = about.with_suffix(f".{os.getpid()}")
-                part.write_text(json.dumps(self._about), encoding="utf-8")
-                part.replace(about)
+            self._bank.label(self._folder, self._about)
             path = self._folder / f"view-{view}.part"
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             if not _locked(file, path):

@@ -173,12 +173,26 @@ def shelves(
         "device": worker.device.type,
         "precision": precision,
     }
-    if loop.augmented:
-        views = {"seed": loop.seed, "augment": config.data.augment.model_dump()}
-        common |= views | {"worker": f"{worker.rank} of {worker.world_size}"}
     names = {teacher for teacher, _ in outputs}
     about = {n: {"teacher": n, "weights": resident.digest(config, n)} | common for n in names}
-    return Shelves(bank, config.bank, outputs, about, loop)
+    if not loop.augmented:
+        return Shelves(bank, config.bank, outputs, about, loop)
+    augment = {"augment": config.data.augment.model_dump()}
+    views = augment | {"seed": loop.seed, "worker": f"{worker.rank} of {worker.world_size}"}
+    lasting = augment if all_outcomes(config, loop) else None
+    return Shelves(bank, config.bank, outputs, about, loop, views, lasting)
+
+
+def all_outcomes(config: Spec, loop: Batches) -> bool:
+    """Whether logits are kept for every way in which an image can be seen, and not for a seed.
+
+    Left to itself it is where this takes no more room and no more runs of a teacher. In fp32 it is not: views
+    are then the same bit for bit with the bank and without, and of outcomes the last digit may differ.
+    """
+    if config.bank.outcomes is None:
+        fewer = 0 < loop.outcomes <= (config.data.views or config.optim.epochs)
+        return fewer and config.bank.dtype == "fp16"
+    return config.bank.outcomes and loop.outcomes > 0
 
 
 Keep = Callable[[Mapping[tuple[str, str], tuple[int, ...]]], Shelves | None]

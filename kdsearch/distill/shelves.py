@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from kdsearch.data import Batch, Batches
 from kdsearch.distill.bank import Bank
+from kdsearch.distill.outcomes import Outcomes, outcomes
 from kdsearch.spec import BankUse
 
 #: What a teacher puts out at its end stands among its layers under this name.
@@ -34,6 +36,8 @@ class Shelves:
         outputs: Mapping[tuple[str, str], tuple[int, ...]],
         about: Mapping[str, Mapping[str, Any]],
         batches: Batches,
+        views: Mapping[str, Any] = MappingProxyType({}),
+        lasting: Mapping[str, Any] | None = None,
     ) -> None:
         """
         Args:
@@ -42,15 +46,29 @@ class Shelves:
             outputs: The shape for one image of each, by teacher and layer.
             about: All that determines a teacher's outputs, by its name, as plain values.
             batches: Of the images that it sees.
+            views: What determines the views, as plain values.
+            lasting: As `views`, but without a seed: logits are then kept for every way in which an image can
+                be seen, of teachers of which nothing else is asked; None for the views of this seed alone.
         """
         self._batches = batches
         self._dtype = torch.float16 if use.dtype == "fp16" else torch.float32
         self._topk = use.topk
         self._classes = {teacher: shape[0] for (teacher, layer), shape in outputs.items() if layer == LOGITS}
         rows = batches.rows if batches.augmented else batches.images
+        self._outcomes: dict[str, Outcomes] = {}
+        self._epochs: dict[str, tuple[int, Tensor]] = {}
+        if lasting is not None:
+            hinted = {teacher for teacher, layer in outputs if layer != LOGITS}
+            for teacher in self._classes.keys() - hinted:
+                counts = {"outcomes": batches.outcomes, "layer": LOGITS, "topk": self._cut(teacher, LOGITS)}
+                (width,) = self._kept_shape(teacher, LOGITS, outputs[teacher, LOGITS])
+                shape = (batches.images * batches.outcomes, width)
+                kept = outcomes(bank, {**about[teacher], **lasting, **counts}, shape, self._dtype)
+                if kept is not None:
+                    self._outcomes[teacher] = kept
         self._shelves = {
             (teacher, layer): bank.shelf(
-                {**about[teacher], "layer": layer, "topk": self._cut(teacher, layer)},
+                {**about[teacher], **views, "layer": layer, "topk": self._cut(teacher, layer)},
                 (rows, *self._kept_shape(teacher, layer, shape)),
                 self._dtype,
             )
@@ -61,6 +79,9 @@ class Shelves:
         """Some layers of a teacher for a batch, float32: read where they are kept, else run."""
         if batch.start is None:
             self._fill(teacher, layers, batch, run)
+        elif teacher in self._outcomes:
+            epoch = self._of_epoch(teacher, batch, run)
+            return {LOGITS: self._decoded(teacher, LOGITS, epoch[batch.start :][: len(batch.labels)])}
         rows = batch.indices if batch.start is None else slice(batch.start, batch.start + len(batch.labels))
         found: dict[str, Tensor] = {}
         for layer in layers:
@@ -75,6 +96,27 @@ class Shelves:
                     self._shelves[teacher, layer].write(batch.view, batch.start, kept)
                 found[layer] = self._decoded(teacher, layer, kept)
         return found
+
+    def _of_epoch(self, teacher: str, batch: Batch, run: Run) -> Tensor:
+        """A teacher's logits for all that is seen in the epoch of a batch, as they are kept.
+
+        What is not there yet it is asked first, always for as many images as a batch has: what it says of one
+        then does not depend on how many others were missing.
+        """
+        view, rows = self._epochs.get(teacher, (-1, None))
+        if rows is None or view != batch.view:
+            keys, size = self._batches.keys(batch.view), len(batch.labels)
+            rows, there = self._outcomes[teacher].read(keys)
+            missing = (~there).nonzero()[:, 0]
+            places = torch.cat([missing, torch.arange(len(keys))])
+            for start in range(0, len(missing), size):
+                chosen = places[start : start + size]
+                output = run(teacher, self._batches.shown(keys[chosen]), [LOGITS])[LOGITS]
+                rows[chosen] = self._encoded(teacher, LOGITS, output).cpu()
+                self._outcomes[teacher].write(keys[chosen], rows[chosen])
+            rows = rows.to(batch.images.device)
+            self._epochs[teacher] = batch.view, rows
+        return rows
 
     def _fill(self, teacher: str, layers: list[str], batch: Batch, run: Run) -> None:
         """Run a teacher on all images that have one view, once, for what is not kept of it yet."""

@@ -18,5 +18,10 @@ class BankUse(Section):
     topk: PositiveInt | None = Field(
         None, description="Logits to keep of each image, with the mass of the rest; by default all"
     )
+    outcomes: bool | None = Field(
+        None,
+        description="Keep logits for all ways in which crops and flips can show an image, whatever the seed; "
+        "by default in fp16, where there are no more of them than epochs",
+    )
     bytes: NonNegativeInt = Field(20 * 10**9, description="Most that may lie in the storage folder")
     device_bytes: NonNegativeInt = Field(2 * 10**9, description="Most that may lie in the memory of a GPU")

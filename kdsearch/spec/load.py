@@ -20,6 +20,8 @@ from kdsearch.spec.yaml import DEEPEST, parse_yaml, read_yaml
 
 #: The sections of a spec in which a value may be a domain.
 _SEARCHED = ("student", "distill", "optim", "deploy")
+#: Augmentations that show an image in more ways than can be kept.
+_MANY = ("cutout", "mixup", "cutmix")
 #: Characters of an override that a message quotes.
 _LONGEST = 200
 
@@ -131,6 +133,9 @@ def _cross_check(spec: Spec) -> Iterator[Problem]:
             f"expected a folder, which all nodes share, as on NFS; got the address {spec.compute.storage}"
         )
         yield Problem(("compute", "storage"), message)
+    if spec.bank.outcomes and (many := [k for k in _MANY if getattr(spec.data.augment, k)]):
+        message = f"with {many[0]} (data.augment) an image can be seen in too many ways for all to be kept"
+        yield Problem(("bank", "outcomes"), message)
     if spec.data.batch_size % spec.compute.workers:
         message = f"{spec.data.batch_size} images do not divide among {spec.compute.workers} workers"
         yield Problem(("data", "batch_size"), message)
