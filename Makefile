@@ -29,6 +29,11 @@ test: setup  ## Run the tests
 test-long: setup  ## Run the tests that take minutes: faults, confirmations, jobs on a cluster, the notebook
 	$(BIN)/python -m pytest -m long $(ARGS)
 
+.PHONY: browser-test
+browser-test: setup  ## Look at a search in MLflow with a real browser (needs Chromium)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python playwright
+	$(BIN)/python -m pytest -m long tests/tune/test_browser.py $(ARGS)
+
 .PHONY: check
 check: setup  ## Lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kdsearch.cli.options import SearchName, Storage
+from kdsearch.cli.options import JobAddress, SearchName, Storage
 
 _PAUSE = 0.5
 
@@ -16,9 +16,18 @@ _PAUSE = 0.5
 def logs(
     name: SearchName,
     storage: Storage = Path("kdsearch_store"),
+    address: JobAddress = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the search ends")] = False,
 ) -> None:
     """Print what a search has said: a line for each trial that ended, and what else happened."""
+    if address is not None:
+        from kdsearch.tune import job as jobs
+
+        job = jobs.find_job(address, name)
+        if follow:
+            raise typer.Exit(jobs.follow(job, lambda text: typer.echo(text, nl=False)))
+        typer.echo(jobs.said(job), nl=False)
+        return
     from kdsearch.tune.folder import LOG, find_folder, runner
 
     folder = find_folder(storage, name)

@@ -32,6 +32,15 @@ Profiled = Annotated[
     bool,
     typer.Option("--profile", help="Tell where the time goes, and trace a few steps (compute.profile)"),
 ]
+JobAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Of the cluster that the search was sent to as a job: auto, ray://HOST:PORT or "
+        "http://HOST:8265. By default its folder is looked into",
+        show_default=False,
+    ),
+]
 SearchName = Annotated[str, typer.Argument(metavar="NAME", help="Of the search", show_default=False)]
 Where = Annotated[
     str | None,

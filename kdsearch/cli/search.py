@@ -56,7 +56,7 @@ def search(
         given = {"--trials": trials, "--concurrent": concurrent, "--name": name, "--resume": resume}
         options = [text for key, value in given.items() if value is not None for text in (key, str(value))]
         options += [text for override in overrides for text in ("--set", override)]
-        raise typer.Exit(_submit(space, options, address, name, tracking_uri, overrides, detach))
+        raise typer.Exit(_submit(space, options, address, name or resume, tracking_uri, overrides, detach))
     if detach:
         raise InputError("--detach: only a job can be left alone; give --address auto, ray://… or http://…")
     out = console()

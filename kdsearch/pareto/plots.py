@@ -126,7 +126,11 @@ def _layout(shown: View, teachers: Mapping[str, float]) -> dict[str, Any]:
         "xaxis.type": "log" if shown.log_x else "linear",
         "xaxis.dtick": "D2" if shown.log_x else None,
         "shapes": [_level(100 * level) for level in levels.values()],
-        "annotations": [_level_label(name, 100 * level) for name, level in levels.items()],
+        # Side by side: teachers are often equally good, and labels above each other would overlap.
+        "annotations": [
+            _level_label(name, 100 * level, x=1 - index / len(levels))
+            for index, (name, level) in enumerate(levels.items())
+        ],
     }
 
 
@@ -144,9 +148,9 @@ def _level(y: float) -> dict[str, Any]:
     }
 
 
-def _level_label(name: str, y: float) -> dict[str, Any]:
+def _level_label(name: str, y: float, x: float) -> dict[str, Any]:
     text = f"teacher {html.escape(name)} {y:.2f} %"
-    place = {"xref": "paper", "x": 1, "xanchor": "right", "y": y, "yanchor": "bottom"}
+    place = {"xref": "paper", "x": x, "xanchor": "right", "y": y, "yanchor": "bottom"}
     return {**place, "text": text, "showarrow": False, "font": {"size": 12}}
 
 

@@ -9,6 +9,7 @@ from kdsearch.tracking.amend import add_to_run
 from kdsearch.tracking.provenance import provenance
 from kdsearch.tracking.reader import SearchRecord, download, opened, read_search, search_names
 from kdsearch.tracking.store import check_uri, public_uri, resolve_uri
+from kdsearch.tracking.views import saved_views
 from kdsearch.tracking.work import now
 from kdsearch.tracking.writer import Writer
 
@@ -24,5 +25,6 @@ __all__ = [
     "public_uri",
     "read_search",
     "resolve_uri",
+    "saved_views",
     "search_names",
 ]

@@ -29,7 +29,7 @@ class Roster:
         self._identity = uuid.uuid4().hex
         self._started = now()
         self._client: MlflowClient | None = None
-        self._experiment = ""
+        self.experiment = ""
         self._runs: dict[str | None, str] = {}
         self._tried: set[str | None] = set()
         self._doubtful: set[str | None] = set()
@@ -39,9 +39,9 @@ class Roster:
         if self._client is not None:
             return self._client
         client = connect(self.uri)
-        self._experiment = self._find_experiment(client)
+        self.experiment = self._find_experiment(client)
         parent = self._find_earlier(client) or self._create(client, None, self._search, self._started)
-        trials = [*runs(client, [self._experiment], names.equals(names.PARENT, parent))]
+        trials = [*runs(client, [self.experiment], names.equals(names.PARENT, parent))]
         known = {run.data.tags[names.UID]: run.info.run_id for run in trials if names.UID in run.data.tags}
         self._runs = {**known, None: parent}
         self._client = client  # last, so that a store that goes away meanwhile is asked everything again
@@ -62,7 +62,7 @@ class Roster:
         if uid not in self._doubtful:
             return
         client = self.open()
-        for run in runs(client, [self._experiment], self._condition(uid)):
+        for run in runs(client, [self.experiment], self._condition(uid)):
             if run.info.run_id != self._runs[uid]:
                 client.delete_run(run.info.run_id)
         self._doubtful.discard(uid)
@@ -70,12 +70,12 @@ class Roster:
     def _create(self, client: MlflowClient, uid: str | None, name: str, born: int) -> str:
         if uid in self._tried:
             self._doubtful.add(uid)
-            for run in runs(client, [self._experiment], self._condition(uid)):
+            for run in runs(client, [self.experiment], self._condition(uid)):
                 return str(run.info.run_id)
         self._tried.add(uid)
         tags = {names.SEARCH: self._search, names.UID: uid or self._identity}
         kind = {names.KIND: "trial", names.PARENT: self._runs[None]} if uid else {names.KIND: "search"}
-        return str(client.create_run(self._experiment, born, tags | kind, name).info.run_id)
+        return str(client.create_run(self.experiment, born, tags | kind, name).info.run_id)
 
     def _condition(self, uid: str | None) -> str:
         own = names.equals(names.UID, uid or self._identity)
@@ -95,5 +95,5 @@ class Roster:
         if not self._resume:
             return None
         condition = f"{names.equals(names.SEARCH, self._search)} and {names.equals(names.KIND, 'search')}"
-        found = [run.info.run_id for run in runs(client, [self._experiment], condition)]
+        found = [run.info.run_id for run in runs(client, [self.experiment], condition)]
         return found[-1] if found else None

@@ -39,6 +39,10 @@ class Sink:
             return
         run = self._roster.run_id(uid)
         self._write_values(client, run, work)
+        for key, value in work.shared.items():
+            share = partial(client.set_experiment_tag, self._roster.experiment, key, value)
+            self._settle(f"{key} of the experiment", share)
+        work.shared.clear()
         self._write_state(client, uid, run, work)
         while work.files:
             self._write_file(client, run, work.files[0])

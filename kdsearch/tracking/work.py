@@ -56,6 +56,8 @@ class Work:
     name: str = ""
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
+    """Tags of the experiment."""
     points: list[Point] = field(default_factory=list)
     files: list[Upload | Text | Remove] = field(default_factory=list)
     state: State | None = None
@@ -63,9 +65,8 @@ class Work:
     """When `state` was entered."""
 
     def __len__(self) -> int:
-        return (
-            len(self.params) + len(self.tags) + len(self.points) + len(self.files) + (self.state is not None)
-        )
+        noted = (self.params, self.tags, self.shared, self.points, self.files)
+        return sum(map(len, noted)) + (self.state is not None)
 
     def enter(self, state: State, at: int | None = None) -> None:
         """Set the state, as of `at`, by default now."""
@@ -82,6 +83,7 @@ class Work:
         self.name = later.name or self.name
         self.params |= later.params
         self.tags |= later.tags
+        self.shared |= later.shared
         self.points += later.points
         for file in later.files:
             self.put(file)

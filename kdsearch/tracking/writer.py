@@ -129,6 +129,11 @@ class Writer:
         with self._work(uid) as work:
             work.tags |= {key: names.clip(str(value), names.LONGEST_TAG) for key, value in tags.items()}
 
+    def experiment(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the experiment, such as the views that its page offers."""
+        with self._work(None) as work:
+            work.shared |= tags
+
     def artifact(self, uid: str | None, path: Path, folder: str | None = None) -> None:
         """Store a file, or what a folder holds. It must stay in place until it is written."""
         with self._work(uid) as work:

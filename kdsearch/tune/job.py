@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.spec import Spec
 from kdsearch.tracking import public_uri, resolve_uri
-from kdsearch.tune.cluster import check_address
+from kdsearch.tune.cluster import check_address, is_job
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 SEARCH = "kdsearch.search"
 #: What a working tree holds and no worker needs, beside what .gitignore names.
 _LEFT_HERE = (".git/", ".venv/", "__pycache__/", "mlruns/", "mlartifacts/", "*.db", "*.db-*", ".env")
-#: Times, a second apart, that a cluster may not answer while its job is followed.
+#: Seconds for which a cluster may not take a job yet; times, a second apart, that it may not answer while
+#: its job is followed.
 _PATIENCE = 30
 #: Never sent: Ray's logs and its dashboard show the environment of a job.
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
@@ -69,25 +70,34 @@ def submit(
     relative = file.resolve().relative_to(here.resolve())
     driver = shlex.join([python, "-m", "kdsearch.cli", "search", str(relative), *options])
     client = _client(address)
-    try:
-        identity = client.submit_job(
-            # The job's own shell knows where the cluster is; its driver is started on a node of it.
-            entrypoint=f'{driver} --address "$RAY_ADDRESS"',
-            submission_id=f"{spec.name}-{uuid.uuid4().hex[:8]}",
-            metadata={SEARCH: spec.name},
-            runtime_env={
-                "working_dir": str(here),
-                "py_modules": [str(Path(__file__).parents[1])],
-                "excludes": [*_LEFT_HERE, *_store(spec)],
-            },
-        )
-    except (RuntimeError, ValueError, OSError) as error:
-        raise InputError(f"--address {address}: the cluster takes no job: {_first(error)}") from None
-    return Job(identity, client)
+    request: dict[str, Any] = {
+        # The job's own shell knows where the cluster is; its driver is started on a node of it.
+        "entrypoint": f'{driver} --address "$RAY_ADDRESS"',
+        "submission_id": f"{spec.name}-{uuid.uuid4().hex[:8]}",
+        "metadata": {SEARCH: spec.name},
+        "runtime_env": {
+            "working_dir": str(here),
+            "py_modules": [str(Path(__file__).parents[1])],
+            "excludes": [*_LEFT_HERE, *_store(spec)],
+        },
+    }
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return Job(client.submit_job(**request), client)
+        except (RuntimeError, ValueError, OSError) as error:
+            # A head that has just started answers before the agent is up that takes its jobs.
+            if "try again later" not in str(error) or time.monotonic() > until:
+                raise InputError(f"--address {address}: the cluster takes no job: {_first(error)}") from None
+        time.sleep(1)
 
 
 def find_job(address: str, search: str) -> Job:
     """The newest job that runs, or ran, the search of that name. Raises InputError when there is none."""
+    if not is_job(address):
+        raise InputError(
+            f"--address {address}: jobs are asked about at auto, ray://HOST:PORT or http://HOST:8265"
+        )
     check_address(address)
     client = _client(address)
     found = [job for job in client.list_jobs() if (job.metadata or {}).get(SEARCH) == search]
@@ -135,6 +145,22 @@ def follow(job: Job, echo: Callable[[str], object]) -> int:
     if info.driver_exit_code is None:
         raise KdsearchError(f"job {job.id} {info.status.value.lower()}: {info.message}")
     return int(info.driver_exit_code)
+
+
+def state(job: Job) -> str:
+    """How a job stands, in Ray's words."""
+    info = job.client.get_job_info(job.id)
+    return f"{info.status.value.lower()}: {info.message}"
+
+
+def said(job: Job) -> str:
+    """All that a job has printed so far."""
+    return str(job.client.get_job_logs(job.id))
+
+
+def end(job: Job) -> bool:
+    """Have Ray end a job: by SIGTERM and, three seconds later, SIGKILL. False when it had ended."""
+    return bool(job.client.stop_job(job.id))
 
 
 def _places(spec: Spec, address: str) -> list[str]:

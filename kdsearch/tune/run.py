@@ -20,7 +20,7 @@ from kdsearch.errors import KdsearchError
 from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
 from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
-from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri
+from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri, saved_views
 from kdsearch.tune.cluster import check_address, check_shared, check_this_machine, connected, groups
 from kdsearch.tune.display import Display, Logged
 from kdsearch.tune.finish import measure_front
@@ -166,6 +166,7 @@ def _search(
     teachers = _teachers(spec, slots, display, stop)
     (folder / TEACHERS).write_text(dump_yaml(teachers), encoding="utf-8")
     writer.text(None, dump_yaml(teachers), TEACHERS)
+    writer.experiment(saved_views(folder.name, metrics_of(spec)))
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
     ledger.reference = fix_reference(spec, slots, folder)
     writer.tag(None, {"kdsearch.reference": json.dumps(ledger.reference)})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.spec import constraints_of, load_spec, metrics_of
-from kdsearch.tracking import Writer, public_uri, resolve_uri
+from kdsearch.tracking import Writer, public_uri, resolve_uri, saved_views
 from kdsearch.tune.folder import SPEC, TEACHERS, find_folder, read_about, runner
 from kdsearch.tune.ledger import Ledger
 
@@ -36,6 +36,7 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
     address = resolve_uri(uri or spec.tracking.uri)
     writer = Writer(address, str(about.get("experiment", spec.name)), name, resume=True)
     writer.start(about.get("tags", {}), {SPEC: (folder / SPEC).read_text(encoding="utf-8")})
+    writer.experiment(saved_views(name, metrics_of(spec)))
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
     ledger.restore()
     ledger.replay()

@@ -116,6 +116,19 @@ def send(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     return run
 
 
+_COMMANDS = ("logs --follow", "status", "stop", "logs")
+
+
+def ask(*command: str) -> str:
+    """What a command of `kdsearch` about a job prints, anywhere but in the folder that was sent."""
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    done = subprocess.run(
+        [BIN / "kdsearch", *command], env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def there(tmp_path: Path) -> list[str]:
     return ["--set", f"compute.storage={tmp_path}/store", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]
 
@@ -142,15 +155,25 @@ def test_a_detached_job_is_found_again_by_the_name_of_its_search(cluster, send, 
     _, url, _ = cluster
     code, out = send("--address", url, "--detach", "--name", "alone", *there(tmp_path))
     assert code == 0 and "complete" not in out, out
-    script = (
-        "import sys; from kdsearch.tune.job import find_job, follow\n"
-        f"sys.exit(follow(find_job({url!r}, 'alone'), lambda text: print(text, end='')))"
-    )
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "alone: 4 complete" in done.stdout
+    said = {command: ask(*command.split(), "alone", "--address", url) for command in _COMMANDS}
+    assert "alone: 4 complete" in said["logs --follow"] and "alone: 4 complete" in said["logs"]
+    assert re.search(r"alone: job alone-\w+ succeeded", said["status"])
+    assert "does not run" in said["stop"]
+
+
+def test_a_job_is_stopped_from_here(cluster, send, tmp_path):
+    _, url, _ = cluster
+    endless = ["--set", "optim.epochs=1000000"]
+    code, out = send("--address", url, "--detach", "--name", "long", *endless, *there(tmp_path))
+    assert code == 0, out
+    until = time.monotonic() + 240
+    while "running" not in ask("status", "long", "--address", url):
+        assert time.monotonic() < until
+        time.sleep(1)
+    assert "ends now" in ask("stop", "long", "--address", url)
+    while "stopped" not in (stands := ask("status", "long", "--address", url)):
+        assert time.monotonic() < until, stands
+        time.sleep(1)
 
 
 def test_this_process_drives_a_search_on_the_cluster_it_is_a_node_of(cluster, send):
