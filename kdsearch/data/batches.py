@@ -126,11 +126,11 @@ class Batches:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch; its number says in which view every image is seen."""
         view = epoch if self._views is None else epoch % self._views
-        start = 0
+        start, augmented = 0, self.augmented
         for plan in self._plan(view):
             chosen, labels = plan.chosen, self._data.labels.index_select(0, plan.chosen)
             images = self._seen(chosen, plan.views)
-            if not self.augmented:
+            if not augmented:
                 yield Batch(images, labels, chosen)
             elif (mixes := plan.mixes) is None:
                 yield Batch(images, labels, chosen, view, start)
