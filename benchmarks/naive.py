@@ -64,7 +64,7 @@ class Clock(tune.Callback):  # type: ignore[misc]
 def main() -> None:
     question, out = asked()
     clock = Clock()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     start = time.time()
     results = tune.Tuner(
         tune.with_resources(trial, {"CPU": 0.01}),

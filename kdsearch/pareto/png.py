@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BASELINES = ("s", "^", "P", "X", "*")
+#: Up to so many marks of one kind have their name beside them, more than that have it in the key.
+_NAMED = 3
 
 
 def front_png(
@@ -75,7 +77,8 @@ def _solid(axes: Axes, group: Group, shown: View, marker: str, size: float, colo
 
 def _key(axes: Axes, shown: View) -> None:
     """Of the marks that have no name beside them, on the line of the title."""
-    groups = [group.name for group in (shown.front, shown.apart, shown.others) if len(group.rows)]
+    many = (group for group in shown.baselines if len(group.rows) > _NAMED)
+    groups = [group.name for group in (shown.front, shown.apart, *many, shown.others) if len(group.rows)]
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     axes.legend(
         [handles[name] for name in groups],
@@ -134,7 +137,7 @@ def _labels(
     for name, level in levels.items():
         placer.level(f"teacher {name}, {level:.2f} %", level, INK)
     for group in shown.baselines:
-        for point in _xy(group.rows, shown):
+        for point in _xy(group.rows, shown) if len(group.rows) <= _NAMED else ():
             placer.name(point, group.name, VERMILLION)
     for name, row in _notable(shown, objectives).items():
         values = [words.value(metric, float(row[metric].iloc[0])) for metric in (shown.y, shown.x)]
