@@ -110,7 +110,7 @@ def compare_figure(
         xaxis_title=words.title(x),
         yaxis_title=words.title(y),
         xaxis_type="log" if wide else "linear",
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top"},
+        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
     )
     return figure
 

@@ -64,7 +64,7 @@ def confirmed_figure(confirmed: Confirmed) -> Figure:
         template="plotly_white",
         xaxis_title=words.title(x),
         yaxis_title=words.title(y),
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top"},
+        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
     )
     return figure
 

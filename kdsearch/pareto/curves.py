@@ -56,7 +56,7 @@ def curves_figure(shown: dict[str, list[float]]) -> Figure:
         template="plotly_white",
         xaxis_title="Epoch",
         yaxis_title="Accuracy (%)",
-        legend={"orientation": "h", "y": -0.18, "yanchor": "top"},
+        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
         margin={"b": 40 + 28 * len(shown)},
         height=480 + 26 * len(shown),
     )

@@ -47,7 +47,7 @@ def front_figure(
         template="plotly_white",
         font={"family": "Inter, Helvetica, Arial, sans-serif", "size": 14, "color": INK},
         hoverlabel={"align": "left", "bgcolor": "white", "font": {"color": INK}},
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom", "x": 0},
         margin={"t": 70, "r": 30, "b": 90, "l": 70},
     )
     figure.update_xaxes(showline=True, linecolor=INK, ticks="outside", zeroline=False)
