@@ -8,7 +8,7 @@ from kdsearch.registry import register
 from kdsearch.types import NonNegative
 
 
-@register("ensemble", paper="You et al. (2017)")
+@register("ensemble")
 def weighted(
     logits: Tensor, members: tuple[str, ...], *, weights: dict[str, NonNegative] | None = None
 ) -> Tensor:
