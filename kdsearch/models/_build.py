@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from kdsearch.errors import InputError
 from kdsearch.registry import find
@@ -40,8 +41,17 @@ def build(config: Mapping[str, object], shape: Shape, classes: int, *, seed: int
             if seed is not None:
                 torch.default_generator.manual_seed(seed)
             model = constructor(**supplied | options)
+            if isinstance(model, nn.Module) and _is_lazy(model):
+                with torch.no_grad():
+                    model.eval()(torch.zeros(1, *shape))
+                model.train()
     except (TypeError, ValueError, AssertionError, RuntimeError, ArithmeticError, MemoryError) as error:
         raise InputError(f"model '{name}' cannot be built: {error}") from error
     if not isinstance(model, nn.Module):
         raise InputError(f"model '{name}' is a {type(model).__name__}, not a torch.nn.Module")
     return model
+
+
+def _is_lazy(model: nn.Module) -> bool:
+    """Whether some of its parameters get their shapes from the first images that it sees."""
+    return any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters())

@@ -23,6 +23,9 @@ class ReadsValues(Tiny):
     def forward(self, x):
         return super().forward(x if x.sum().item() < 1e9 else -x)
 
+def lazy(shape, classes, *, width=4):
+    return nn.Sequential(nn.LazyConv2d(width, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(classes))
+
 def headless(shape, classes):
     return nn.Flatten()
 
@@ -90,6 +93,14 @@ def test_a_class_of_the_user_gets_the_arguments_that_it_names(own):
 def test_a_model_that_cannot_be_built_is_named(own, config, message):
     with pytest.raises(InputError, match=message):
         build(config, SHAPE, 10)
+
+
+def test_lazy_layers_get_their_shapes_and_their_weights_follow_from_the_seed(own):
+    one, same, other = (build({"name": f"{own}:lazy"}, SHAPE, 10, seed=seed) for seed in (1, 1, 2))
+    assert one[3].weight.shape == (10, 4 * 6 * 6) and one.training
+    assert one[1].num_batches_tracked == 0
+    assert torch.equal(one[3].weight, same[3].weight)
+    assert not torch.equal(one[3].weight, other[3].weight)
 
 
 @pytest.mark.parametrize("name", ["mlp", "own_models:Tiny", "own_models:ReadsValues"])
