@@ -14,8 +14,8 @@ import torch
 
 import kdsearch
 from benchmarks.child import asked
+from benchmarks.clock import Clock
 from kdsearch.data import Dataset, Images
-from kdsearch.tune.display import Silent
 from kdsearch.tune.ledger import Ledger, Record
 
 #: Trials between two looks at the memory.
@@ -49,22 +49,17 @@ def space(sampler: str) -> dict[str, Any]:
     }
 
 
-class Clock(Silent):
-    """Notes when each trial ended, and now and then how large the processes are."""
+class Growth(Clock):
+    """Notes what each trial cost the driver and was worth, and now and then how large the processes are."""
 
     def __init__(self) -> None:
-        self.ended: list[float] = []
+        super().__init__()
         self.busy: list[float] = []
         self.values: list[list[float]] = []
         self.memory: list[dict[str, float]] = []
 
-    def update(self, ledger: Ledger, planned: int, record: Record) -> None:
-        """Called when a trial begins, and when it has ended."""
-        if record.state == "running":
-            return
-        if record.state != "complete":
-            raise RuntimeError(f"a trial {record.state}: {record.reason}")
-        self.ended.append(time.perf_counter())
+    def look(self, ledger: Ledger, record: Record) -> None:
+        """Keep the CPU seconds of this thread so far, the objectives, and the memory of every process."""
         self.busy.append(time.thread_time())
         self.values.append([float(record.metrics[name]) for name in ledger.objectives])
         if len(self.ended) % EVERY == 0:
@@ -111,7 +106,7 @@ def _resident(pid: int) -> float:
 
 def main() -> None:
     question, out = asked()
-    clock = Clock()
+    clock = Growth()
     found = kdsearch.search(space(question["sampler"]), trials=question["trials"], display=clock)
     end = time.perf_counter()
     assert found.outcome is not None and found.outcome.tracked
