@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, deque
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -16,6 +17,8 @@ from kdsearch.tune.stopping import Stop
 
 #: Trials in a row that fail in the same way before the search gives up.
 _SAME = 3
+#: How often a trial that Tune gave up for its dead actors is given to another.
+_ADOPTIONS = 3
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]
@@ -32,6 +35,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._proposals, self._ledger, self._slots, self._display = proposals, ledger, slots, display
         self._stop = stop
         self._uids: dict[str, str] = {}
+        self._orphans: deque[str] = deque()
+        self._adoptions = Counter[str]()
         self._row: list[str] = []
         self.failure: OSError | None = None
 
@@ -39,6 +44,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         """The config of the next trial; None while all groups are busy."""
         if self.failure is not None:
             return str(Searcher.FINISHED)
+        if self._orphans:
+            return self._attend(trial_id, self._orphans.popleft())
         if len(self._uids) >= self._slots.open:
             return None
         try:
@@ -52,16 +59,20 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if proposal is None:
             return None
         if isinstance(proposal, Finished):
-            return str(Searcher.FINISHED)
+            # Tune would not ask again, and one of those that run may need another actor.
+            return None if self._uids else str(Searcher.FINISHED)
         record = self._ledger.start(proposal.uid, proposal.config, proposal.baseline, proposal.params)
-        self._uids[trial_id] = proposal.uid
         self._display.update(self._ledger, self._proposals.planned, record)
         folder = self._ledger.trial_folder(proposal.uid).absolute()
         self._slots.submit(
             {"uid": proposal.uid, "kind": "trial", "config": proposal.config, "folder": str(folder)}
         )
+        return self._attend(trial_id, proposal.uid)
+
+    def _attend(self, trial_id: str, uid: str) -> dict[str, Any]:
+        self._uids[trial_id] = uid
         # Not the job itself: Tune copies a trial's config several times, and keeps it to its end.
-        return {"uid": proposal.uid, "mailbox": self._slots.name}
+        return {"uid": uid, "mailbox": self._slots.name}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A running trial posted."""
@@ -81,6 +92,12 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if result and "posts" in result:
             self.on_trial_result(trial_id, result)
         uid = self._uids.pop(trial_id)
+        if error and self._adoptions[uid] < _ADOPTIONS:
+            # Tune restarts the actor of a trial, but not one that died idle and was then given a trial. The
+            # job goes on in its worker group all the same.
+            self._adoptions[uid] += 1
+            self._orphans.append(uid)
+            return
         try:
             self._end(uid, result["posts"][-1] if result and "posts" in result else {})
         except OSError as failure:

@@ -109,3 +109,25 @@ def test_a_killed_trial_actor_costs_no_trial(tmp_path):
     check_whole(tmp_path)
     trials = kdsearch.open_search("small", changes["tracking"]["uri"]).trials
     assert len(trials) == 3 and set(trials["state"]) == {"complete"}
+
+
+def test_a_trial_that_meets_a_dead_idle_actor_is_attended_by_another(tmp_path):
+    student = {"choice": [{"name": "mlp", "hidden": [4]}, {"name": "sleepy:Sleepy", "seconds": 0.3}]}
+    distill = {"teachers": {"members": ["wide"]}, "losses": {"ce": {}, "kd": {"temperature": 2.0}}}
+    search = {"sampler": "random", "trials": 2, "seed": 1, "concurrent": 2}
+    optim = {"name": "sgd", "lr": {"float": [0.05, 0.1]}, "epochs": 3}
+    changes = small_spec(tmp_path, student=student, distill=distill, optim=optim, search=search)
+    with running(tmp_path, **changes) as process:
+        folder = tmp_path / "store/searches/small/trials"
+        # One trial is left, which takes its time; what comes then waits for its end.
+        wait_until(
+            lambda: [len(list(folder.glob(f"*/{name}.json"))) for name in ("trial", "result")] == [4, 3], 90
+        )
+        idle = wait_until(lambda: len(found := session_of(process.pid, *TRIAL_ACTOR)) == 2 and found, 30)
+        for actor in idle:
+            os.kill(actor, signal.SIGKILL)
+        said = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, said
+    check_whole(tmp_path)
+    trials = kdsearch.open_search("small", changes["tracking"]["uri"]).trials
+    assert len(trials) == 5 and set(trials["state"]) == {"complete"}
