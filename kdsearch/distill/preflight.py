@@ -162,7 +162,7 @@ def _figures(spec: Spec, facts: Facts) -> Iterator[Problem]:
     # What needs no data was checked with the spec; of the rest few parts have anything to refuse.
     students = list(corners(spec.tree()["student"]))
     for name, message in rehearse(figures_of(spec), facts.shape, facts.classes, students, spec.teachers):
-        section = "measure" if name in spec.measure else "objectives"
+        section = "measure" if name in spec.measure.figures else "objectives"
         yield Problem((section, name), message)
 
 

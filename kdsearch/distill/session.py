@@ -42,15 +42,21 @@ WEIGHTS, INPUT, CLASSES = "student.safetensors", "input.json", "classes.csv"
 CHECKPOINT = "checkpoint.pt"
 
 
+#: Takes a config and the folder of its files, and returns what `Session.timed` does.
+Elsewhere = Callable[[Spec, Path], dict[str, float]]
+
+
 class Session:
     """Runs configs on one device, keeping data and teachers in memory between them."""
 
-    def __init__(self, storage: Path, worker: Worker) -> None:
+    def __init__(self, storage: Path, worker: Worker, elsewhere: Elsewhere | None = None) -> None:
         """
         Args:
             storage: The folder that holds teachers and timings.
             worker: Where configs run.
+            elsewhere: Times the student of a config on the device that counts; by default it is this one.
         """
+        self._elsewhere = elsewhere
         self.store = TeacherStore(storage / "teachers")
         self.timings = Timings(storage / "timings")
         self.worker = worker
@@ -71,12 +77,15 @@ class Session:
     def _trial(
         self, config: Spec, folder: Path, report: Report, repeat: int, profile: Profile | None
     ) -> dict[str, float]:
+        # Before it is trained, as `run` does it.
+        apart = self._elsewhere is not None and not is_converted(config.deploy)
+        timed = self._timed_apart(config, folder) if apart else {}
         student, metrics = run(
             config,
             self.resident,
             self.worker,
             report=report,
-            timings=self.timings,
+            timings=None if self._elsewhere else self.timings,
             repeat=repeat,
             checkpoint=self._checkpoint(folder / CHECKPOINT, config, repeat),
             profile=profile,
@@ -89,7 +98,28 @@ class Session:
             )
             if is_converted(config.deploy):
                 metrics |= self._as_shipped(student, config, folder)
-        return metrics
+        return metrics | timed
+
+    def timed(self, config: Spec, folder: Path) -> dict[str, float]:
+        """The timed figures of the student of a config in the form that ships, by metric.
+
+        Where that form is converted from trained weights, `folder` holds these and its file.
+        """
+        splits, device = self.resident.splits(config), self.worker.device
+        if is_converted(config.deploy):
+            form = open_shipped(self._student(config, folder / WEIGHTS), config, splits, folder, device)
+        else:
+            form = as_trained(self._student(config), config, splits, device)
+        return self._time(form, config)
+
+    def _time(self, form: Form, config: Spec) -> dict[str, float]:
+        splits = self.resident.splits(config)
+        return self.timings.of(form, timed_as(config), splits.shape, len(splits.classes), figures_of(config))
+
+    def _timed_apart(self, config: Spec, folder: Path) -> dict[str, float]:
+        if self._elsewhere is None or not any(each.known == "timed" for each in figures_of(config)):
+            return {}
+        return self._elsewhere(config, folder)
 
     def teacher(self, spec: Spec, name: str, report: Report) -> dict[str, Any]:
         """The record of a teacher of `spec`: trained, or loaded from its checkpoint, unless it is there."""
@@ -174,8 +204,7 @@ class Session:
         if is_converted(config.deploy):
             return found | self._as_shipped(model, config, folder)
         form = as_trained(model, config, splits, device)
-        timed = self.timings.of(form, timed_as(config), shape, classes, figures)
-        return found | timed | score(form, config, self.resident, figures)
+        return found | self._time(form, config) | score(form, config, self.resident, figures)
 
     def _as_shipped(self, student: nn.Module, config: Spec, folder: Path) -> dict[str, float]:
         """Figures of what ships in place of those of the trained student, and how far they are apart."""
@@ -184,17 +213,18 @@ class Session:
         form = open_shipped(student, config, splits, folder, self.worker.device)
         scores = score(form, config, self.resident, figures)
         scores |= score_trained(form, config, self.resident, figures)
-        timed = self.timings.of(form, timed_as(config), splits.shape, len(splits.classes), figures)
+        timed = self._timed_apart(config, folder) if self._elsewhere else self._time(form, config)
         trained, shipped = (
             predict(model, splits.validation, splits.mean, splits.std, device=self.worker.device)[0]
             for model in (student, form)
         )
         return scores | timed | {"size_mb": form.shipping.bytes / 1e6} | parity(trained, shipped)
 
-    def _student(self, config: Spec, weights: Path) -> nn.Module:
+    def _student(self, config: Spec, weights: Path | None = None) -> nn.Module:
         splits = self.resident.splits(config)
         model = models.build(config.tree()["student"], splits.shape, len(splits.classes), seed=0)
-        models.load_weights(model, weights)
+        if weights is not None:
+            models.load_weights(model, weights)
         return model.to(self.worker.device).eval()
 
     def _score(self, model: nn.Module, config: Spec) -> dict[str, float]:

@@ -52,10 +52,10 @@ def figures_of(spec: Spec) -> list[Figure]:
     free."""
     own = {metric(name): name for name in spec.objectives}
     bounded = [own.get(bound.name, bound.name) for bound in constraints_of(spec)]
-    names = dict.fromkeys([*ALWAYS, *spec.measure, *spec.objectives, *bounded])
+    names = dict.fromkeys([*ALWAYS, *spec.measure.figures, *spec.objectives, *bounded])
     return [
         Figure(name, find("objective", given.part), given.options)
-        if (given := spec.measure.get(name)) is not None
+        if (given := spec.measure.figures.get(name)) is not None
         else figure(name)
         for name in names
     ]

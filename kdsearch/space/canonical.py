@@ -35,8 +35,9 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         members = [member for member in members if member in hinting]
     several = len(members) > 1
     combine, dropout = (use["combine"], use["dropout"]) if several else ({"name": "mean"}, 0.0)
+    figures = (figure for key, figure in config["measure"].items() if key != "resources")
     # Those that a student is compared with stay, whether it learns from them or not.
-    kept = {*members, *hinting, *(figure.get("teacher") for figure in config["measure"].values())}
+    kept = {*members, *hinting, *(figure.get("teacher") for figure in figures)}
     teachers = {name: teacher for name, teacher in config["teachers"].items() if name in kept}
     made = {"teachers": {"members": members, "combine": combine, "dropout": dropout}}
     made |= {"losses": distill["losses"]} | ({"stages": stages} if stages else {})

@@ -1,19 +1,20 @@
-"""The figures of a spec: what is measured of every student, with options where it takes some."""
+"""The figures of a spec: what is measured of every student, with options where it takes some, and where."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from kdsearch.constraints import Constraint, parse_constraints
 from kdsearch.errors import InputError, Problem, nearest
 from kdsearch.registry import find, metric, parts
 from kdsearch.spec.domains import has_domain
-from kdsearch.spec.fields import PartSection
+from kdsearch.spec.fields import PartSection, Section
 from kdsearch.spec.problems import problems
+from kdsearch.types import Positive
 
 if TYPE_CHECKING:
     from kdsearch.spec.schema import Spec
@@ -29,19 +30,8 @@ class Figure(PartSection):
     name: str = ""
 
 
-def _named_by_key(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    named: dict[str, Any] = {}
-    for key, given in value.items():
-        if not re.fullmatch(r"[A-Za-z_]\w*", str(key)) or key in _TAKEN or str(key).startswith("test_"):
-            taken = f"'{key}' is no name for a figure: letters, digits and '_', and none that kdsearch uses"
-            raise problems([((key,), taken, given)])
-        named[key] = {"name": key, **(given or {})} if given is None or isinstance(given, Mapping) else given
-        name = named[key].get("name") if isinstance(named[key], Mapping) else named[key]
-        if key in parts("objective") and isinstance(name, str) and name != key:
-            raise problems([((key,), f"'{key}' is an objective: call a figure of '{name}' otherwise", given)])
-    return named
+#: A key of `measure` that is no figure.
+_RESOURCES = "resources"
 
 
 def _or_nothing(schema: dict[str, Any]) -> None:
@@ -49,7 +39,45 @@ def _or_nothing(schema: dict[str, Any]) -> None:
     schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
 
 
-Figures = Annotated[dict[str, Figure], BeforeValidator(_named_by_key), Field(json_schema_extra=_or_nothing)]
+class Measure(Section):
+    """What is measured of every student beside the objectives, and on which kind of node."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_or_nothing)
+    __pydantic_extra__: dict[str, Figure]
+
+    resources: dict[str, Positive] = Field(
+        default_factory=dict,
+        description="Ray's resources of the node that times students and measures the front; by default "
+        "students are timed where they are trained",
+    )
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """The figures, by their keys."""
+        return self.__pydantic_extra__ or {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_key(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        named: dict[str, Any] = {}
+        for key, given in value.items():
+            if key == _RESOURCES:
+                named[key] = given
+                continue
+            if not re.fullmatch(r"[A-Za-z_]\w*", str(key)) or key in _TAKEN or str(key).startswith("test_"):
+                taken = (
+                    f"'{key}' is no name for a figure: letters, digits and '_', and none that kdsearch uses"
+                )
+                raise problems([((key,), taken, given)])
+            alone = given is None or isinstance(given, Mapping)
+            named[key] = {"name": key, **(given or {})} if alone else given
+            name = named[key].get("name") if isinstance(named[key], Mapping) else named[key]
+            if key in parts("objective") and isinstance(name, str) and name != key:
+                taken = f"'{key}' is an objective: call a figure of '{name}' otherwise"
+                raise problems([((key,), taken, given)])
+        return named
 
 
 def metrics_of(spec: Spec) -> dict[str, Any]:
@@ -59,19 +87,19 @@ def metrics_of(spec: Spec) -> dict[str, Any]:
 
 def constraints_of(spec: Spec) -> list[Constraint]:
     """The constraints of a spec, one by one."""
-    known = {*parts("objective"), *spec.measure, *metrics_of(spec)}
+    known = {*parts("objective"), *spec.measure.figures, *metrics_of(spec)}
     return [constraint for text in spec.constraints for constraint in parse_constraints(text, known)]
 
 
 def check_figures(spec: Spec) -> Iterator[Problem]:
     """What is wrong with the figures, objectives and constraints of a spec, each being well formed."""
     for name in spec.objectives:
-        if name not in spec.measure:
+        if name not in spec.measure.figures:
             yield from _check_plain(("objectives", name), name, spec)
-    for key, figure in spec.measure.items():
+    for key, figure in spec.measure.figures.items():
         yield from _check_teachers(("measure", key), figure.part, figure.options.get("teacher"), spec)
-    known = {*parts("objective"), *spec.measure, *metrics_of(spec)}
-    plain = set(parts("objective")) - {*spec.measure, *metrics_of(spec)}
+    known = {*parts("objective"), *spec.measure.figures, *metrics_of(spec)}
+    plain = set(parts("objective")) - {*spec.measure.figures, *metrics_of(spec)}
     for index, text in enumerate(spec.constraints):
         try:
             names = [constraint.name for constraint in parse_constraints(text, known)]
@@ -89,7 +117,7 @@ def _check_plain(place: tuple[str | int, ...], name: str, spec: Spec) -> Iterato
         part = find("objective", name)
     except InputError as error:
         message = str(error)
-        if close := nearest(name, spec.measure).partition("did you mean ")[2]:
+        if close := nearest(name, spec.measure.figures).partition("did you mean ")[2]:
             message = f"unknown objective '{name}'; did you mean {close}"
         yield Problem(place, message)
         return

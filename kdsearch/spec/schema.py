@@ -11,7 +11,7 @@ from kdsearch.spec.bank import BankUse
 from kdsearch.spec.deploy import Deploy
 from kdsearch.spec.domains import Choice, plain
 from kdsearch.spec.fields import PartSection, Section
-from kdsearch.spec.figures import Figures
+from kdsearch.spec.figures import Measure
 from kdsearch.spec.optim import Optim
 from kdsearch.spec.recipe import Distill
 from kdsearch.spec.searchable import Searchable
@@ -144,7 +144,7 @@ class Spec(Section):
     distill: Distill = Field(default_factory=Distill)
     optim: Annotated[Optim, Searchable("choice")] = Field(default_factory=lambda: Optim._of_part("sgd"))
     deploy: Annotated[Deploy, Searchable("choice")] = Deploy()
-    measure: Figures = Field(default_factory=dict)
+    measure: Measure = Field(default_factory=Measure)
     objectives: dict[str, Direction] = Field(
         default_factory=lambda: dict[str, Direction](accuracy="maximize", size_mb="minimize"), min_length=1
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ _SECONDS = 5.0
 _PORTS = {"ray": 10001, "http": 80, "https": 443}
 #: Where an autoscaler sets no bound: more nodes than any search uses.
 _MANY = 1000
+#: What every node has; all else is a kind that its owner gave it, or `accelerator_type:…`.
+_USUAL = ("CPU", "GPU", "memory", "object_store_memory")
 _HEAD = "node:__internal_head__"
 #: Bytes, fewer than any worker was seen to take: 0.75 GB resident on a CPU, of which libraries are shared.
 _WORKER = 0.5e9
@@ -61,7 +64,8 @@ def _endpoint(address: str) -> tuple[str, int]:
 
 def check_this_machine(spec: Spec, address: str | None) -> None:
     """Raise InputError when Ray would be started here and could place no trial."""
-    if address is None:
+    ray = sys.modules.get("ray")
+    if address is None and not (ray and ray.is_initialized()):
         import torch
 
         gpus = torch.cuda.device_count() if spec.compute.gpus_per_worker else 0
@@ -152,14 +156,39 @@ def groups(spec: Spec, nodes: Sequence[Node]) -> int:
     """How many worker groups to start: what was asked for, at most what can be placed.
 
     Raises:
-        InputError: When not even one can be placed.
+        InputError: When not even one can be placed, or no node is of the kind that measures.
     """
     workers = sum(_fit(spec.compute, node) for node in nodes)
+    if measuring := measuring_resources(spec):
+        workers = _beside(spec, measuring, nodes)
     fit = workers // spec.compute.workers
     if fit < 1:
-        raise InputError(f"compute: a trial needs {_need(spec.compute)}, and there are {_have(nodes)}")
+        beside = " beside the worker that measures" if spec.measure.resources else ""
+        raise InputError(
+            f"compute: a trial needs {_need(spec.compute)}{beside}, and there are {_have(nodes)}"
+        )
     trials = spec.search.trials + 2 * spec.search.baselines
     return max(1, min(fit, spec.search.concurrent or fit, max(trials, len(spec.teachers))))
+
+
+def measuring_resources(spec: Spec) -> dict[str, float]:
+    """What the worker that measures takes of its node; nothing where students are timed in training."""
+    return {"CPU": 1.0, **spec.measure.resources} if spec.measure.resources else {}
+
+
+def _beside(spec: Spec, measuring: Mapping[str, float], nodes: Sequence[Node]) -> int:
+    """How many workers go beside the one that measures, wherever that is placed."""
+    able = [
+        index for index, node in enumerate(nodes) if all(node.get(k, 0) >= v for k, v in measuring.items())
+    ]
+    if not able:
+        need = ", ".join(f"{key}: {amount:g}" for key, amount in measuring.items())
+        raise InputError(f"measure.resources: no node has {need}; there are {_have(nodes)}")
+    fits = [_fit(spec.compute, node) for node in nodes]
+    left = [{k: v - measuring.get(k, 0) for k, v in nodes[index].items()} for index in able]
+    return sum(fits) - max(
+        fits[index] - _fit(spec.compute, node) for index, node in zip(able, left, strict=True)
+    )
 
 
 def _fit(compute: Compute, node: Node) -> int:
@@ -190,4 +219,9 @@ def _have(nodes: Sequence[Node]) -> str:
 def _kind(node: Node) -> str:
     short = node.get("memory", _WORKER) < _WORKER
     memory = f" and {node['memory'] / 1e9:.2g} GB of memory, less than a worker takes" if short else ""
-    return f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs{memory}"
+    own = "".join(
+        f" and {amount:g} {name}"
+        for name, amount in sorted(node.items())
+        if name not in _USUAL and not name.startswith("node:")
+    )
+    return f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs{own}{memory}"

@@ -21,7 +21,7 @@ from kdsearch.registry import metric
 from kdsearch.space import fingerprint
 from kdsearch.spec import Spec
 from kdsearch.tracking import Writer
-from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups
+from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups, measuring_resources
 from kdsearch.tune.gallery import read_album, scores, show
 from kdsearch.tune.ledger import without_teachers
 from kdsearch.tune.slots import Slots
@@ -90,7 +90,13 @@ def run_confirm(
     folder = storage / "searches" / record.name
     (folder / "confirm").mkdir(parents=True, exist_ok=True)
     with connected(address) as resources:
-        slots = Slots(spec.compute, groups(spec, resources), storage, folder / "train")
+        slots = Slots(
+            spec.compute,
+            groups(spec, resources),
+            storage,
+            folder / "train",
+            measuring_resources(spec),
+        )
         try:
             teachers = get_teachers(spec, storage, slots, display.note)
             runs = _train(chosen, seeds, folder / "confirm", slots, display)

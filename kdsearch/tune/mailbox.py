@@ -13,6 +13,9 @@ import ray
 ATTEMPTS = 3
 #: Kinds of jobs that train.
 TRAINING = ("trial", "teacher")
+#: Kinds of jobs that measure: of a group that does nothing else, where there is one.
+TIMING = "timing"
+MEASURING = (TIMING, "finish", "untrained")
 
 Job = dict[str, Any]
 Post = dict[str, Any]
@@ -27,12 +30,14 @@ class Mailbox:
     of life for too long is killed from here: a thread of its own could be held up by what holds it up.
     """
 
-    def __init__(self, patience: float, workers: int = 1) -> None:
+    def __init__(self, patience: float, workers: int = 1, measuring: int | None = None) -> None:
         """
         Args:
             patience: Seconds that may pass between two posts of a job.
-            workers: Of a group.
+            workers: Of a group that trains.
+            measuring: The slot of the group that measures; by default any does.
         """
+        self._measuring = measuring
         self._waiting: deque[Job] = deque()
         self._taken: dict[int, tuple[str, list[Job | None]]] = {}
         self._asked: dict[int, Counter[int]] = {}
@@ -75,8 +80,8 @@ class Mailbox:
             jobs = self._taken[slot][1]
             self._let_go(slot, number)
             while len(jobs) <= number:
-                if self._waiting:
-                    jobs.append(job := self._waiting.popleft())
+                if job := self._next(slot):
+                    jobs.append(job)
                     self._heard[job["uid"]] = time.monotonic()
                 elif self._closed:
                     jobs.append(None)
@@ -90,15 +95,23 @@ class Mailbox:
         """Keep only the last two of the jobs that every worker of a group has done."""
         asked = self._asked[slot]
         asked[number] += 1
-        if asked[number] == self._size:
+        if asked[number] == (1 if slot == self._measuring else self._size):
             del asked[number]
             if 1 < number <= len(jobs := self._taken[slot][1]):
                 jobs[number - 2] = None
 
-    async def ready(self) -> None:
-        """Wait until a worker group has asked for a job, or none ever will."""
+    def _next(self, slot: int) -> Job | None:
+        """The first job that waits and is for the group in `slot`, taken out."""
+        for job in self._waiting:
+            if self._measuring is None or (slot == self._measuring) == (job.get("kind") in MEASURING):
+                self._waiting.remove(job)
+                return job
+        return None
+
+    async def ready(self, slot: int = 0) -> None:
+        """Wait until the worker group in `slot` has asked for a job, or none ever will."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._taken or self._failure or self._closed)
+            await self._changed.wait_for(lambda: slot in self._taken or self._failure or self._closed)
 
     def _restart(self, slot: int, token: str) -> None:
         jobs = self._taken.get(slot, ("", []))[1]
@@ -179,7 +192,8 @@ class Mailbox:
             self._halted = self._halted or uid is None
             stopping = set(self._posts) if uid is None else {uid}
             self._stopped |= stopping
-            for job in [job for job in self._waiting if job["uid"] in stopping]:
+            # A trial waits for its timing, and will stop by itself.
+            for job in [j for j in self._waiting if j["uid"] in stopping and j.get("kind") != TIMING]:
                 self._waiting.remove(job)
                 self._add(job["uid"], {"stopped": True, "done": True})
             self._changed.notify_all()
@@ -209,6 +223,18 @@ class Mailbox:
         async with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+def run_job(mailbox: Any, job: Job) -> Post:
+    """Submit one job and wait for its end. Returns the last post."""
+    uid, seen = job["uid"], 0
+    ray.get(mailbox.submit.remote(job))
+    while True:
+        posts = ray.get(mailbox.posts.remote(uid, seen))
+        seen += len(posts)
+        if posts[-1].get("done"):
+            mailbox.forget.remote(uid)
+            return dict(posts[-1])
 
 
 async def _lives(worker: Any) -> bool:

@@ -21,7 +21,14 @@ from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
 from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
 from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri, saved_views
-from kdsearch.tune.cluster import check_address, check_shared, check_this_machine, connected, groups
+from kdsearch.tune.cluster import (
+    check_address,
+    check_shared,
+    check_this_machine,
+    connected,
+    groups,
+    measuring_resources,
+)
 from kdsearch.tune.display import Display, Logged
 from kdsearch.tune.finish import measure_front
 from kdsearch.tune.folder import (
@@ -112,7 +119,13 @@ def run_search(
         started = time.perf_counter()
         with connected(address) as resources:
             check_shared(storage)
-            slots = Slots(spec.compute, groups(spec, resources), storage, folder / "train")
+            slots = Slots(
+                spec.compute,
+                groups(spec, resources),
+                storage,
+                folder / "train",
+                measuring_resources(spec),
+            )
             return _attended(spec, facts, folder, slots, resume, Logged(display, folder / LOG), started)
 
 

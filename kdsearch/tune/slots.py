@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -28,13 +29,22 @@ _RESTARTS = 1000
 class Slots:
     """The worker groups of a search, started in the background."""
 
-    def __init__(self, compute: Compute, count: int, storage: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        compute: Compute,
+        count: int,
+        storage: Path,
+        folder: Path,
+        measuring: Mapping[str, float] | None = None,
+    ) -> None:
         """
         Args:
             compute: The resources of a group.
             count: How many groups.
             storage: Of teachers and timings.
             folder: Where Ray Train keeps its own files.
+            measuring: Ray's resources of one more worker, which does all that is measured and nothing else;
+                by default each group measures what it trains.
         """
         import ray
 
@@ -45,55 +55,63 @@ class Slots:
         self.name = f"kdsearch-mailbox-{uuid.uuid4().hex[:12]}"
         # On the head, where the search itself lives: any other node may go.
         placed = {"name": self.name, "max_concurrency": 10_000, "resources": {HEAD: 0.001}}
+        self._measures = count if measuring else None
         self.mailbox: Any = Mailbox.options(**placed).remote(  # type: ignore[attr-defined]
-            compute.epoch_timeout, compute.workers
+            compute.epoch_timeout, compute.workers, self._measures
         )
         self._alive = count
         self._up = Event()
         self._ray = ray
+        bundle = {"CPU": float(compute.cpus_per_worker)} | (
+            {"GPU": float(compute.gpus_per_worker)} if compute.gpus_per_worker else {}
+        )
+        groups = [(compute.workers, bundle)] * count + ([(1, dict(measuring))] if measuring else [])
         self._threads = [
-            Thread(target=self._run, args=(slot, compute, storage, folder), name=f"slot-{slot}", daemon=True)
-            for slot in range(count)
+            Thread(target=self._run, args=(slot, *group, storage, folder), name=f"slot-{slot}", daemon=True)
+            for slot, group in enumerate(groups)
         ]
         for thread in self._threads:
             thread.start()
 
-    def _run(self, slot: int, compute: Compute, storage: Path, folder: Path) -> None:
+    def _run(self, slot: int, workers: int, bundle: Mapping[str, float], storage: Path, folder: Path) -> None:
+        measures = slot == self._measures
         try:
-            if slot > 0:
+            if slot == 0 and self._measures is not None:
+                # It must have its node: the only one of its kind might be filled with training.
+                self._ray.get(self.mailbox.ready.remote(self._measures))
+            elif slot > 0 and not measures:
                 # The first trial begins sooner when only its own group starts.
                 self.wait()
                 self._up.set()
-            self._train(slot, compute, storage, folder)
+            self._train(slot, workers, bundle, storage, folder)
         except Exception as error:
             _log.warning("worker group %d is gone: %s", slot, error)
-            self._alive -= 1
-            if not self._alive:
-                self.mailbox.fail.remote(f"no worker group is left: {error}")
+            self._alive -= not measures
+            if measures or not self._alive:
+                what = "the worker that measures is gone" if measures else "no worker group is left"
+                self.mailbox.fail.remote(f"{what}: {error}")
 
-    def _train(self, slot: int, compute: Compute, storage: Path, folder: Path) -> None:
+    def _train(
+        self, slot: int, workers: int, bundle: Mapping[str, float], storage: Path, folder: Path
+    ) -> None:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
 
         from kdsearch.tune.trainer import LeanTrainer
         from kdsearch.tune.worker import work
 
-        resources = {"CPU": compute.cpus_per_worker} | (
-            {"GPU": compute.gpus_per_worker} if compute.gpus_per_worker else {}
-        )
         trainer = LeanTrainer(
             work,
-            workers=compute.workers,
+            workers=workers,
             train_loop_config={
                 "mailbox": self.mailbox,
                 "slot": slot,
                 "storage": str(storage.absolute()),
-                "threads": max(1, int(compute.cpus_per_worker)),
+                "threads": max(1, int(bundle["CPU"])),
                 "folder": str(Path.cwd()),
+                "timed_elsewhere": self._measures not in (None, slot),
             },
             scaling_config=ScalingConfig(
-                num_workers=compute.workers,
-                use_gpu=compute.gpus_per_worker > 0,
-                resources_per_worker=resources,
+                num_workers=workers, use_gpu="GPU" in bundle, resources_per_worker=dict(bundle)
             ),
             run_config=RunConfig(
                 name=f"slot-{slot}",
@@ -109,14 +127,9 @@ class Slots:
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """Submit one job and wait for its end. Returns the last post."""
-        uid, seen = job["uid"], 0
-        self.submit(job)
-        while True:
-            posts = self._ray.get(self.mailbox.posts.remote(uid, seen))
-            seen += len(posts)
-            if posts[-1].get("done"):
-                self.mailbox.forget.remote(uid)
-                return dict(posts[-1])
+        from kdsearch.tune.mailbox import run_job
+
+        return run_job(self.mailbox, job)
 
     @property
     def open(self) -> int:
@@ -124,7 +137,7 @@ class Slots:
         return self.count if self._up.is_set() else 1
 
     def wait(self) -> None:
-        """Return once a worker group is up, or none will be."""
+        """Return once a worker group that trains is up, or none will be."""
         self._ray.get(self.mailbox.ready.remote())
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ def work(setup: dict[str, Any]) -> None:
     """The train loop of a worker group, for as long as the search lasts.
 
     Args:
-        setup: `mailbox` (its handle), `slot`, `storage`, `threads`, and `folder` (the driver's own).
+        setup: `mailbox` (its handle), `slot`, `storage`, `threads`, `folder` (the driver's own), and
+            `timed_elsewhere`, whether another group times students.
     """
     import ray
     import ray.train
@@ -34,8 +36,9 @@ def work(setup: dict[str, Any]) -> None:
     # The first optimiser imports torch's compiler: a second or more, taken before this group says that it is
     # up and the next one starts beside it.
     torch.optim.SGD([torch.zeros(1)])
-    session = Session(Path(setup["storage"]), worker)
     mailbox, slot, token = setup["mailbox"], setup["slot"], _token(worker)
+    elsewhere = partial(_timed_elsewhere, mailbox) if setup["timed_elsewhere"] else None
+    session = Session(Path(setup["storage"]), worker, elsewhere)
     number, this = 0, ray.get_runtime_context().current_actor
     ended = time.perf_counter()
     while (job := ray.get(mailbox.take.remote(slot, token, number, this))) is not None:
@@ -74,6 +77,8 @@ def _do(
             return {"metrics": session.finish(spec, folder / "student.safetensors")}
         case "untrained":
             return {"metrics": session.untrained(spec, folder)}
+        case "timing":
+            return {"metrics": session.timed(spec, folder)}
         case "confirm":
             metrics = session.trial(spec, folder, report, repeat=job["repeat"])
             stopped = metrics["epoch"] < spec.optim.epochs
@@ -85,6 +90,23 @@ def _do(
             metrics = session.trial(spec, folder, report, idle=idle)
             stopped = metrics["epoch"] < spec.optim.epochs
             return {"metrics": metrics, "stopped": stopped, "busy": time.perf_counter() - started}
+
+
+def _timed_elsewhere(mailbox: Any, config: Any, folder: Path) -> dict[str, float]:
+    """The timed figures of a config, by metric, from the group that measures; its files are in `folder`."""
+    from kdsearch.errors import KdsearchError
+    from kdsearch.tune.mailbox import TIMING, run_job
+
+    job = {
+        "uid": f"timing-{uuid.uuid4().hex}",
+        "kind": TIMING,
+        "config": config.plain(),
+        "folder": str(folder),
+    }
+    post = run_job(mailbox, job)
+    if "error" in post:
+        raise KdsearchError(f"it could not be timed: {post['error']}")
+    return dict(post["metrics"])
 
 
 class _Post:

@@ -9,7 +9,7 @@ from kdsearch.spec import load_spec
 from kdsearch.tune.cluster import check_address, groups, is_job
 
 
-def spec(**compute: object) -> object:
+def spec(*, measure: object = None, **compute: object) -> object:
     search = {"trials": 100}
     return load_spec(
         {
@@ -17,6 +17,7 @@ def spec(**compute: object) -> object:
             "student": "mlp",
             "compute": compute,
             "search": search,
+            "measure": measure or {},
         }
     )
 
@@ -71,6 +72,33 @@ def test_a_worker_is_placed_on_one_node_and_a_group_on_as_many_as_it_needs(compu
 def test_what_cannot_be_placed_is_said_with_what_there_is(compute, there, message):
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
         groups(spec(**compute), there)
+
+
+EDGE = {"CPU": 1.0, "GPU": 0.0, "edge": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("resources", "there", "expected"),
+    [
+        ({"edge": 1}, [*nodes((4, 0)), EDGE], 4),
+        ({"edge": 0.5}, [*nodes((1, 0)), {**EDGE, "CPU": 3.0}], 3),
+        ({"CPU": 2}, nodes((4, 0), (3, 0)), 5),
+    ],
+)
+def test_workers_that_train_are_placed_beside_the_one_that_measures(resources, there, expected):
+    assert groups(spec(measure={"resources": resources}), there) == expected
+
+
+def test_the_kind_of_node_that_measures_must_be_there():
+    with pytest.raises(InputError) as refused:
+        groups(spec(measure={"resources": {"egde": 1}}), [*nodes((4, 0)), EDGE])
+    there = "2 nodes: 1 x 4 CPUs and 0 GPUs, 1 x 1 CPUs and 0 GPUs and 1 edge"
+    assert str(refused.value) == f"measure.resources: no node has CPU: 1, egde: 1; there are {there}"
+
+
+def test_the_worker_that_measures_leaves_room_for_one_that_trains():
+    with pytest.raises(InputError, match="beside the worker that measures"):
+        groups(spec(measure={"resources": {"edge": 1}}), [EDGE])
 
 
 def test_which_addresses_are_jobs():
