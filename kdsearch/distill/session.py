@@ -78,7 +78,7 @@ class Session:
         self, config: Spec, folder: Path, report: Report, repeat: int, profile: Profile | None
     ) -> dict[str, float]:
         # Before it is trained, as `run` does it.
-        apart = self._elsewhere is not None and not is_converted(config.deploy)
+        apart = self._elsewhere is not None and self.worker.rank == 0 and not is_converted(config.deploy)
         timed = self._timed_apart(config, folder) if apart else {}
         student, metrics = run(
             config,
