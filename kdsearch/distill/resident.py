@@ -93,7 +93,7 @@ class Resident:
 
     def splits(self, spec: Spec) -> Splits:
         """The split data of a config."""
-        key = digest({"data": spec.tree()["data"], "seed": spec.search.seed})
+        key = digest(spec.tree("data") | {"seed": spec.search.seed})
         if key not in self._splits:
             self._splits.clear()
             self._splits[key] = split(load_dataset(spec.data), spec.data.validation, spec.search.seed)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from kdsearch.spec import Spec, load_spec
 
 def teacher_config(spec: Spec, name: str) -> Spec:
     """The config that trains one of the spec's teachers: its model, from labels alone."""
-    tree = spec.tree()
+    tree = spec.tree("data", "teachers", "compute")
     teacher = tree["teachers"][name]
     return load_spec(
         {
@@ -35,8 +36,7 @@ def teacher_config(spec: Spec, name: str) -> Spec:
 
 def copy_number(spec: Spec, name: str) -> int:
     """How many teachers of the same definition stand before this one: it sets their initial weights apart."""
-    teachers = spec.tree()["teachers"]
-    return [other for other in teachers if teachers[other] == teachers[name]].index(name)
+    return [other for other in spec.teachers if spec.teachers[other] == spec.teachers[name]].index(name)
 
 
 def teacher_key(spec: Spec, name: str) -> str:
@@ -46,7 +46,7 @@ def teacher_key(spec: Spec, name: str) -> str:
         InputError: When it names a checkpoint that can't be read.
     """
     teacher = spec.teachers[name]
-    tree = spec.tree()
+    tree = spec.tree("data", "teachers")
     content = {
         "data": tree["data"],
         "classes": teacher.classes,
@@ -56,10 +56,19 @@ def teacher_key(spec: Spec, name: str) -> str:
     if teacher.weights is None:
         return digest(content | {"optim": tree["teachers"][name]["optim"], "copy": copy_number(spec, name)})
     try:
-        weights = hashlib.sha256(Path(teacher.weights).read_bytes()).hexdigest()
+        path = Path(teacher.weights)
+        about = path.stat()
+        weights = _file_digest(path.absolute(), about.st_size, about.st_mtime_ns)
     except OSError as error:
         raise InputError(f"teachers.{name}.weights: {teacher.weights}: {error.strerror}") from None
     return digest(content | {"weights": weights})
+
+
+@lru_cache(maxsize=64)
+def _file_digest(path: Path, size: int, changed: int) -> str:
+    """Of a file as it was at a time: every trial asks for its teachers, and these may be large."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

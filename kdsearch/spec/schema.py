@@ -154,13 +154,15 @@ class Spec(Section):
     bank: BankUse = BankUse()
     tracking: Tracking = Tracking()
 
-    def tree(self) -> dict[str, Any]:
-        """The spec as nested mappings of plain values, defaults filled in, domains left as they are.
+    def tree(self, *sections: str) -> dict[str, Any]:
+        """The spec, or some of its sections, as nested mappings of plain values.
 
-        This is what files, MLflow and exports get: without the password that the tracking address may hold.
+        Defaults are filled in, and domains left as they are. This is what files, MLflow and exports get:
+        without the password that the tracking address may hold.
         """
-        tree: dict[str, Any] = _tree(self)
-        tree["tracking"]["uri"] = storable(self.tracking.uri)
+        tree = {key: _tree(getattr(self, key)) for key in sections or _fields(self)}
+        if "tracking" in tree:
+            tree["tracking"]["uri"] = storable(self.tracking.uri)
         return tree
 
     def plain(self) -> dict[str, Any]:
