@@ -12,6 +12,7 @@ from kdsearch.tracking.work import now
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 
 class Roster:
@@ -31,6 +32,7 @@ class Roster:
         self._client: MlflowClient | None = None
         self.experiment = ""
         self._runs: dict[str | None, str] = {}
+        self._earlier: dict[str | None, Run] = {}
         self._tried: set[str | None] = set()
         self._doubtful: set[str | None] = set()
 
@@ -42,8 +44,8 @@ class Roster:
         self.experiment = self._find_experiment(client)
         parent = self._find_earlier(client) or self._create(client, None, self._search, self._started)
         trials = [*runs(client, [self.experiment], names.equals(names.PARENT, parent))]
-        known = {run.data.tags[names.UID]: run.info.run_id for run in trials if names.UID in run.data.tags}
-        self._runs = {**known, None: parent}
+        self._earlier = {run.data.tags[names.UID]: run for run in trials if names.UID in run.data.tags}
+        self._runs = {uid: run.info.run_id for uid, run in self._earlier.items()} | {None: parent}
         self._client = client  # last, so that a store that goes away meanwhile is asked everything again
         return client
 
@@ -52,6 +54,10 @@ class Roster:
         client = self.open()
         if uid not in self._runs:
             self._runs[uid] = self._create(client, uid, name, born)
+
+    def take_earlier(self, uid: str | None) -> Run | None:
+        """The run of `uid` as an earlier writer left it, once: from then on it may be another."""
+        return self._earlier.pop(uid, None)
 
     def run_id(self, uid: str | None) -> str:
         """The run of `uid`, which has been ensured."""

@@ -14,6 +14,7 @@ from kdsearch.tracking.work import Remove, Text, Upload, Work
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _log = logging.getLogger("kdsearch.tracking")
 
@@ -37,7 +38,9 @@ class Sink:
         ensure = partial(self._roster.ensure, uid, work.name or str(uid), work.born)
         if not self._settle(f"a run for trial {uid}", ensure):
             return
-        run = self._roster.run_id(uid)
+        run, earlier = self._roster.run_id(uid), self._roster.take_earlier(uid)
+        if earlier is not None and _says(earlier, work):
+            work.drop_values()
         self._write_values(client, run, work)
         for key, value in work.shared.items():
             share = partial(client.set_experiment_tag, self._roster.experiment, key, value)
@@ -49,6 +52,8 @@ class Sink:
             del work.files[0]
 
     def _write_values(self, client: MlflowClient, run: str, work: Work) -> None:
+        if not (work.points or work.params or work.tags):
+            return
         from mlflow.entities import Metric, Param, RunTag
 
         kinds = {
@@ -107,3 +112,15 @@ class Sink:
             _log.warning("MLflow refuses %s: %s", what, scrub(str(error)))
             return False
         return True
+
+
+def _says(run: Run, work: Work) -> bool:
+    """Whether a run has ended as it should, with the same figures: its end is written after all else."""
+    figures = {key: value for point in work.points for key, value in point.values.items()}
+    return (
+        work.state is not None
+        and run.info.status == _STATUS[work.state] != "RUNNING"
+        and run.data.metrics.items() >= figures.items()
+        and run.data.params.items() >= work.params.items()
+        and run.data.tags.items() >= work.tags.items()
+    )

@@ -78,6 +78,11 @@ class Work:
             self.files = [f for f in self.files if not (isinstance(f, Text) and f.file == file.file)]
         self.files.append(file)
 
+    def drop_values(self) -> None:
+        """Leave nothing but files to be written, and none to be removed."""
+        self.points, self.params, self.tags, self.state = [], {}, {}, None
+        self.files = [file for file in self.files if not isinstance(file, Remove)]
+
     def absorb(self, later: Work) -> None:
         """Fold in what was asked for after this."""
         self.name = later.name or self.name

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -87,6 +88,35 @@ def test_a_second_writer_goes_on_with_the_same_runs(open_writer: Open, client: M
     assert {uid: after[uid].info.run_id for uid in before} == before
     assert sorted(after) == ["t0", "t1", "t2"]
     assert after["t1"].data.metrics["accuracy"] == 0.8
+
+
+def test_what_a_run_says_already_is_not_told_again(
+    open_writer: Open, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = open_writer()
+    for uid in ("t0", "t1", "t2"):
+        one_trial(first, uid)
+    assert first.close(30)
+    client.set_terminated(by_uid(client)["t1"].info.run_id, "KILLED")  # as if it had died half-way
+    written: list[str] = []
+    log_batch = MlflowClient.log_batch
+
+    def counted(self: MlflowClient, run_id: str, *rest: Any, **values: Any) -> None:
+        written.append(run_id)
+        log_batch(self, run_id, *rest, **values)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counted)
+    second = open_writer()
+    one_trial(second, "t0")
+    one_trial(second, "t1")
+    one_trial(second, "t2", epochs=3)
+    second.finish("t2", "complete", {"accuracy": 0.95}, {})
+    assert second.close(30)
+    found = by_uid(client)
+    told = {uid for uid, run in found.items() if run.info.run_id in written}
+    assert told == {"t1", "t2"}
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    assert found["t2"].data.metrics["accuracy"] == 0.95
 
 
 def test_a_search_can_begin_anew_under_an_old_name(open_writer: Open, client: MlflowClient) -> None:
