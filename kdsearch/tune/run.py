@@ -268,7 +268,7 @@ def _tune(
 ) -> None:
     from ray import tune
 
-    from kdsearch.tune.searcher import StudySearcher
+    from kdsearch.tune.searcher import InOrder, StudySearcher
     from kdsearch.tune.trial import Trial
 
     searcher = StudySearcher(proposals, ledger, slots, display, stop)
@@ -276,6 +276,7 @@ def _tune(
         tune.with_resources(Trial, TRIAL_RESOURCES),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
+            scheduler=InOrder(),
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.config["uid"]),

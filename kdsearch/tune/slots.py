@@ -170,7 +170,8 @@ def quiet_ray() -> None:
         "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
-        "TUNE_MAX_PENDING_TRIALS_PG": "1",
+        # The searcher proposes no more trials than there are groups.
+        "TUNE_MAX_PENDING_TRIALS_PG": "1000",
         # Its snapshots hold every trial, and take longer with each. A search is resumed from its own files.
         "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
         "TUNE_RESULT_BUFFER_LENGTH": "0",
