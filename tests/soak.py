@@ -160,7 +160,8 @@ class Soak:
         assert sum(not record["baseline"] for record in told.values()) == trials
         assert not (failed := {r["reason"] for r in told.values() if r["state"] != "complete"}), failed
         check_whole(self.folder, self.server.uri)
-        assert {path.name for path in self.store.iterdir()} == {"bank", "searches", "teachers", "timings"}
+        there = {path.name for path in self.store.iterdir()}
+        assert there == {"bank", "searches", "teachers", "timings"}, f"the store is left with {there}"
         # A view is renamed once it is whole; a dead writer's part is swept by whoever opens the bank next.
         banked = {re.sub(r"\d+$", "", path.name) for path in (self.store / "bank").glob("*/*")}
         assert banked == {"about.json", "view-"}, f"the bank is left with {banked}"
