@@ -7,11 +7,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kdsearch.errors import InputError
 from kdsearch.space import digest
@@ -105,6 +105,20 @@ class TeacherStore:
     def lock(self, key: str) -> Iterator[None]:
         """Held by whoever trains the teacher; the system frees it when that process dies."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / f"{key}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        path = self.folder / f"{key}.lock"
+        file = _locked(path)
+        try:
             yield
+        finally:
+            path.unlink(missing_ok=True)
+            file.close()
+
+
+def _locked(path: Path) -> IO[str]:
+    while True:
+        file = path.open("w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                return file
+        file.close()  # whoever held it before has removed it
