@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError
@@ -53,3 +54,17 @@ def send_latency(export: Export, latency: Latency, conditions: dict[str, str], u
     tags = {f"kdsearch.latency.{device}": ", ".join(f"{key} {value}" for key, value in conditions.items())}
     add_to_run(uri, export.origin["run"], named, tags)
     return list(named)
+
+
+def enter_latency(export: Export, latency: Latency, table: Path) -> str:
+    """Enter the median into a table that `device_latency_ms` reads; returns the architecture in words.
+
+    Raises:
+        InputError: When the file is no such table, or says something of that architecture already.
+    """
+    from kdsearch.measure import enter
+    from kdsearch.space import describe_model
+
+    student = export.config.tree("student")["student"]
+    enter(str(table), "latency_ms", student, latency.p50_ms)
+    return describe_model(student)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdsearch.measure._measure import measure_architecture, measure_predictions, measure_trained
+from kdsearch.measure._table import enter
 from kdsearch.measure.alone import measure_alone
 from kdsearch.measure.device import conditions, device_name
 from kdsearch.measure.figure import ALWAYS, Figure, Known, figure, figures_of, known, objectives
@@ -23,6 +24,7 @@ __all__ = [
     "conditions",
     "device_name",
     "device_of",
+    "enter",
     "figure",
     "figures_of",
     "known",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,6 +46,37 @@ def lookup(file: str, column: str, architecture: Mapping[str, Any]) -> float:
         lines = " and ".join(str(row.line) for row in rows[:2])
         raise InputError(f"{file}: lines {lines} both hold for {describe_model(architecture)}, and differ")
     return rows[0].value
+
+
+def enter(file: str, column: str, architecture: Mapping[str, Any], value: float) -> None:
+    """Add a row for `architecture` to a table, in place of the one for just its options; a new table is made.
+
+    Raises:
+        InputError: The file is no such table, or another of its rows holds for `architecture` too.
+    """
+    path, options = Path(file), {key: _plain(value) for key, value in architecture.items()}
+    rows = list(_rows(path, column, path.stat().st_mtime_ns)) if path.exists() else []
+    rows = [row for row in rows if row.options != options]
+    for row in rows:
+        if _holds(row.options, options):
+            raise InputError(f"{file}:{row.line}: this row holds for {describe_model(options)} too")
+    rows.append(_Row(len(rows) + 2, options, value))
+    heads = list(dict.fromkeys(key for row in rows for key in row.options))
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as opened:
+            writer = csv.writer(opened)
+            writer.writerow([*heads, column])
+            for row in rows:
+                writer.writerow([*(_cell(row.options.get(head, "")) for head in heads), f"{row.value:.6g}"])
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from None
+
+
+def _cell(value: Any) -> str:
+    """As YAML reads it, on one line."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _holds(options: Mapping[str, Any], architecture: Mapping[str, Any]) -> bool:

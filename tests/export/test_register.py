@@ -14,6 +14,7 @@ from kdsearch.data.sources.digits import digits
 from kdsearch.errors import InputError
 from kdsearch.export import Student, open_export, write_export
 from kdsearch.export.register import check_name, register
+from kdsearch.measure.device_latency_ms import device_latency_ms
 from kdsearch.tracking.client import connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -105,6 +106,26 @@ def test_a_latency_is_sent_to_the_run(of_a_run, store, monkeypatch, capsys):
     shown = float(next(line for line in out.splitlines() if line.startswith("p50")).split()[1])
     assert p50 == pytest.approx(shown, rel=1e-3)
     assert any(key.startswith("kdsearch.latency.") for key in client.get_run(run).data.tags)
+
+
+def test_a_latency_is_entered_into_a_table_that_a_search_reads(exported, tmp_path, monkeypatch, capsys):
+    export, table = exported("onnx"), tmp_path / "phone.csv"
+    student = export.config.tree("student")["student"]
+    table.write_text("name,hidden,latency_ms\nmlp,[999],7\n")
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", ["kdsearch", "latency", str(export.folder), "--table", str(table)])
+        with pytest.raises(SystemExit):
+            main()
+        out = capsys.readouterr().out
+        shown = float(next(line for line in out.splitlines() if line.startswith("p50")).split()[1])
+        assert device_latency_ms(student, table=str(table)) == pytest.approx(shown, rel=1e-3)
+    assert len(table.read_text().splitlines()) == 3
+    assert device_latency_ms({"name": "mlp", "hidden": [999]}, table=str(table)) == 7
+    table.write_text(f"name,latency_ms\n{student['name']},7\n")
+    with pytest.raises(SystemExit) as refused:
+        main()
+    assert refused.value.code == 2
+    assert "phone.csv:2: this row holds for" in capsys.readouterr().err
 
 
 def test_what_cannot_be_registered_is_refused(exported, of_a_run, store, tmp_path):
