@@ -12,6 +12,7 @@ from kdsearch.errors import InputError
 from kdsearch.export import Student, check_out, write_export
 from kdsearch.space import canonical, dimensions, fingerprint
 from kdsearch.spec import Spec, load_spec
+from kdsearch.storage import local
 
 
 def train_config(
@@ -70,7 +71,7 @@ def _here(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     from kdsearch.distill.session import Session, ensure_teachers, local_worker
 
-    session = Session(Path(config.compute.storage), local_worker(config))
+    session = Session(local(config.compute.storage), local_worker(config))
     ensure_teachers(config, session, lambda name, text: report(f"teacher {name}: {text}"))
     metrics: dict[str, Any] = session.trial(config, folder, epoch)
     metrics |= session.finish(config, folder / "student.safetensors")
@@ -81,7 +82,7 @@ def _keep_profile(config: Spec, folder: Path, report: Callable[[str], None]) -> 
     """Move what was profiled from a trial's folder into the storage folder, and show it."""
     from kdsearch.distill.profile import TABLE, TRACE, as_text, summed
 
-    kept = Path(config.compute.storage) / "profiles" / fingerprint(config.tree())
+    kept = local(config.compute.storage) / "profiles" / fingerprint(config.tree())
     kept.mkdir(parents=True, exist_ok=True)
     for path in (folder / name for name in (TABLE, TRACE)):
         if path.exists():
@@ -105,7 +106,7 @@ def _records(config: Spec) -> dict[str, dict[str, Any]]:
     """What is known of the teachers of a config, which are in the store by now."""
     from kdsearch.distill.teachers import TeacherStore, teacher_key
 
-    store = TeacherStore(Path(config.compute.storage) / "teachers")
+    store = TeacherStore(local(config.compute.storage) / "teachers")
     return {name: store.record(teacher_key(config, name)) or {} for name in config.teachers}
 
 
@@ -119,5 +120,5 @@ def train_teachers(
     if not spec.teachers:
         raise InputError(f"{file or 'the spec'} names no teachers")
     preflight(spec, file)
-    session = Session(Path(spec.compute.storage), local_worker(spec))
+    session = Session(local(spec.compute.storage), local_worker(spec))
     return ensure_teachers(spec, session, lambda name, text: report(f"teacher {name}: {text}"))

@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from kdsearch.cli.options import console
+from kdsearch.cli.options import Storage, console
 from kdsearch.errors import InputError
 
 
 def bank(
-    storage: Annotated[Path, typer.Option(metavar="DIR", help="The storage folder of the searches")] = Path(
-        "kdsearch_store"
-    ),
+    storage: Storage = Path("kdsearch_store"),
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that is kept")] = False,
 ) -> None:
     """Show what the teacher bank keeps, or clear it."""

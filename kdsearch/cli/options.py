@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kdsearch.storage import local
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,7 +29,10 @@ TrackingUri = Annotated[
 ExportFolder = Annotated[
     Path, typer.Argument(metavar="EXPORT", help="The folder of an export", show_default=False)
 ]
-Storage = Annotated[Path, typer.Option(metavar="FOLDER", help="The `compute.storage` of the search")]
+Storage = Annotated[
+    Path,
+    typer.Option(parser=local, metavar="FOLDER|URL", help="The `compute.storage` of the search"),
+]
 Profiled = Annotated[
     bool,
     typer.Option("--profile", help="Tell where the time goes, and trace a few steps (compute.profile)"),

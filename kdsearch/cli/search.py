@@ -145,7 +145,10 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
 
 
 def _storage(outcome: Outcome) -> str:
+    from kdsearch.storage import address_of
     from kdsearch.tune.folder import STORAGE
 
     storage = outcome.folder.parent.parent
-    return "" if storage == Path(STORAGE) else f" --storage {shlex.quote(str(storage))}"
+    return (
+        "" if storage == Path(STORAGE) else f" --storage {shlex.quote(address_of(storage) or str(storage))}"
+    )

@@ -12,6 +12,7 @@ from torch import distributed, nn
 from torch.optim import Optimizer
 
 from kdsearch.errors import KdsearchError
+from kdsearch.storage import remove, send
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ class Checkpoint:
             part.parent.mkdir(parents=True, exist_ok=True)
             torch.save(state, part)
             part.replace(self._path)
+            send(self._path)
         except (OSError, RuntimeError) as error:
             # Without it training goes on; if the disk is full, the result will say so.
             _log.warning("no checkpoint in %s: %s", self._path, error)
@@ -102,7 +104,7 @@ class Checkpoint:
     def remove(self) -> None:
         """Training is over, and what came of it is stored."""
         if self._rank == 0:
-            self._path.unlink(missing_ok=True)
+            remove(self._path.parent, self._path.name)
 
     def _read(self) -> State | None:
         if not self._path.exists():

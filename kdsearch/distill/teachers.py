@@ -16,6 +16,7 @@ from typing import IO, Any
 from kdsearch.errors import InputError
 from kdsearch.space import digest
 from kdsearch.spec import Spec, load_spec
+from kdsearch.storage import fetch, send
 
 
 def teacher_config(spec: Spec, name: str) -> Spec:
@@ -84,11 +85,15 @@ class TeacherStore:
     def record(self, key: str) -> dict[str, Any] | None:
         """What is known of a finished teacher; None before it is there."""
         path = self.folder / f"{key}.json"
+        if not path.exists():
+            fetch(path)
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return record if self.path(record).exists() else None
+        if not (weights := self.path(record)).exists():
+            fetch(weights)
+        return record if weights.exists() else None
 
     def path(self, record: Mapping[str, Any]) -> Path:
         """The weights that a record speaks of: a file in this folder, or the user's own checkpoint."""
@@ -100,6 +105,9 @@ class TeacherStore:
         part = path.with_suffix(f".{os.getpid()}.part")
         part.write_text(json.dumps(record, indent=2), encoding="utf-8")
         part.replace(path)
+        if self.path(record).parent == self.folder:
+            send(self.path(record))
+        send(path)
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:

@@ -17,6 +17,7 @@ from kdsearch.spec.problems import Place, beyond, readable
 from kdsearch.spec.recipe import Ensemble, Loss, Match
 from kdsearch.spec.schema import Spec
 from kdsearch.spec.yaml import DEEPEST, parse_yaml, read_yaml
+from kdsearch.storage import SCHEMES
 
 #: The sections of a spec in which a value may be a domain.
 _SEARCHED = ("student", "distill", "optim", "deploy")
@@ -128,10 +129,7 @@ def _cross_check(spec: Spec) -> Iterator[Problem]:
     yield from _check_teachers(spec)
     yield from check_deploy(spec.deploy)
     yield from check_figures(spec)
-    if "://" in spec.compute.storage:
-        message = (
-            f"expected a folder, which all nodes share, as on NFS; got the address {spec.compute.storage}"
-        )
+    if message := _refused(spec.compute.storage):
         yield Problem(("compute", "storage"), message)
     if spec.bank.outcomes and (many := [k for k in _MANY if getattr(spec.data.augment, k)]):
         message = f"with {many[0]} (data.augment) an image can be seen in too many ways for all to be kept"
@@ -139,6 +137,17 @@ def _cross_check(spec: Spec) -> Iterator[Problem]:
     if spec.data.batch_size % spec.compute.workers:
         message = f"{spec.data.batch_size} images do not divide among {spec.compute.workers} workers"
         yield Problem(("data", "batch_size"), message)
+
+
+def _refused(storage: str) -> str:
+    """What is wrong with a storage; '' for none."""
+    scheme, mark, rest = storage.partition("://")
+    if mark and scheme not in SCHEMES:
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        return f"expected a folder, or the address of a bucket ({known}); got {scheme}://"
+    if mark and "@" in rest.partition("?")[0]:
+        return "it holds a key or a password; buckets take theirs from the environment"
+    return ""
 
 
 def _beyond(value: Any, place: Place) -> Iterator[Place]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from kdsearch.errors import InputError
 from kdsearch.spec import Compute, Spec
+from kdsearch.storage import address_of
 from kdsearch.tune.slots import quiet_ray
 
 _SECONDS = 5.0
@@ -123,12 +124,12 @@ def _nodes() -> list[Node]:
 
 
 def check_shared(storage: Path) -> None:
-    """Raise InputError unless every node finds what this process writes to `storage`, as on NFS."""
+    """Raise InputError unless every node finds what this process writes to a folder; a bucket is shared."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    if len(nodes) < 2:
+    if len(nodes) < 2 or address_of(storage) is not None:
         return
     made = not storage.exists()
     storage.mkdir(parents=True, exist_ok=True)
@@ -148,7 +149,7 @@ def check_shared(storage: Path) -> None:
             storage.rmdir()
         raise InputError(
             f"compute.storage: {storage.absolute()} is another folder on {', '.join(sorted(blind))}; "
-            f"a cluster of {len(nodes)} nodes needs one that all of them share, as on NFS"
+            f"a cluster of {len(nodes)} nodes needs one that all of them share, as on NFS, or a bucket"
         )
 
 

@@ -20,8 +20,10 @@ from kdsearch.pareto.page import write_whole
 from kdsearch.registry import metric
 from kdsearch.space import fingerprint
 from kdsearch.spec import Spec
+from kdsearch.storage import fetch, local, mirrored, send
 from kdsearch.tracking import Writer
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups, measuring_resources
+from kdsearch.tune.folder import RAYS
 from kdsearch.tune.gallery import read_album, scores, show
 from kdsearch.tune.ledger import without_teachers
 from kdsearch.tune.slots import Slots
@@ -86,10 +88,11 @@ def run_confirm(
         raise InputError(f"search '{record.name}' has no front to confirm")
     check_address(address)
     check_this_machine(spec, address)
-    storage = Path(spec.compute.storage)
+    storage = local(spec.compute.storage)
     folder = storage / "searches" / record.name
+    fetch(folder)
     (folder / "confirm").mkdir(parents=True, exist_ok=True)
-    with connected(address) as resources:
+    with connected(address) as resources, mirrored(folder, without=RAYS):
         slots = Slots(
             spec.compute,
             groups(spec, resources),
@@ -123,6 +126,8 @@ def run_confirm(
     tables = [folder / "confirmed.csv", folder / "confirmed_runs.csv"]
     _log(writer, confirmed, tables)
     files = [*show(album, folder, writer), *tables]
+    for path in files:
+        send(path)
     writer.end("complete" if record.state == "complete" else "stopped")
     if not writer.close(timeout=60):
         display.note(f"MLflow did not take everything; the files in {folder} are complete")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import re
-import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -16,10 +16,15 @@ from typing import IO, Any
 
 from kdsearch.errors import InputError, nearest
 from kdsearch.spec import Spec, load_spec
+from kdsearch.storage import check, fetch, names, peek, remove, remove_folder, send
 from kdsearch.tune.records import write_json
 
 SPEC, ABOUT, LOG, TEACHERS = "spec.yaml", "search.json", "log.txt", "teachers.yaml"
-_LOCK, _STOP = "lock", "stop"
+LOCK, _STOP = "lock", "stop"
+#: Folders that Ray fills.
+RAYS = ("train", "tune")
+#: Seconds after which a process on another machine that gave no sign of life is taken for dead.
+_DEAD = 60.0
 #: The storage folder of a spec that names none.
 STORAGE = "kdsearch_store"
 
@@ -32,8 +37,9 @@ def searches(storage: Path) -> Path:
 def find_folder(storage: Path, name: str) -> Path:
     """The folder of a search. Raises InputError, with the nearest name, when there is none."""
     folder = searches(storage) / name
+    fetch(folder)
     if not (folder / SPEC).is_file():
-        known = [path.parent.name for path in searches(storage).glob(f"*/{SPEC}")]
+        known = names(searches(storage))
         raise InputError(f"no search '{name}' in {searches(storage)}{nearest(name, known)}")
     return folder
 
@@ -77,7 +83,7 @@ def old_folder(storage: Path, name: str) -> Iterator[Path]:
     with _held(folder):
         # Whoever held it is gone, and so is whoever waited for this lock of Optuna's.
         (folder / "study.journal.lock").unlink(missing_ok=True)
-        (folder / _STOP).unlink(missing_ok=True)
+        remove(folder, _STOP)
         yield folder
 
 
@@ -97,7 +103,8 @@ def check_same_space(folder: Path, spec: Spec) -> None:
 
 
 def check_storage(storage: Path) -> None:
-    """Raise InputError unless the folder is there or can be made, without making it."""
+    """Raise InputError unless the folder is there or can be made, without making it, and its bucket too."""
+    check(storage)
     above = storage.absolute()
     while not above.exists():
         above = above.parent
@@ -108,14 +115,16 @@ def check_storage(storage: Path) -> None:
 def runner(folder: Path) -> str | None:
     """Which process runs a search, as `pid on host`; None when nobody does."""
     try:
-        with (folder / _LOCK).open("r+", encoding="utf-8") as file:
+        with (folder / LOCK).open("r+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
                 return file.read() or "unknown"
     except FileNotFoundError:
         pass
-    return None
+    age, who = peek(folder / LOCK) or (math.inf, "")
+    elsewhere = not who.endswith(f" on {socket.gethostname()}")
+    return who if elsewhere and age < _DEAD else None
 
 
 def write_about(folder: Path, **changes: Any) -> None:
@@ -140,21 +149,24 @@ def is_unfinished(folder: Path) -> bool:
 def ask_to_stop(folder: Path) -> None:
     """Ask whoever runs the search to stop it, as Ctrl-C does."""
     (folder / _STOP).touch()
+    send(folder / _STOP)
 
 
 def asked_to_stop(folder: Path) -> bool:
     """Whether that was asked since the last call."""
-    try:
-        (folder / _STOP).unlink()
-    except OSError:
+    with suppress(OSError):
+        fetch(folder / _STOP)
+    if not (folder / _STOP).exists():
         return False
+    with suppress(OSError):
+        remove(folder, _STOP)
     return True
 
 
 def tidy(folder: Path) -> None:
     """Remove what Ray left in the folder of a search that is over."""
-    for name in ("train", "tune"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in RAYS:
+        remove_folder(folder / name)
 
 
 def _made(folder: Path) -> bool:
@@ -162,14 +174,16 @@ def _made(folder: Path) -> bool:
         folder.mkdir()
     except FileExistsError:
         # One whose search was killed before it began is as good as new.
-        return [path.name for path in folder.iterdir()] == [_LOCK] and runner(folder) is None
-    return True
+        return [path.name for path in folder.iterdir()] == [LOCK] and runner(folder) is None
+    return not set(names(folder)) - {LOCK}
 
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Hold the lock of a search; the system frees it when this process dies, however it does."""
-    path = folder / _LOCK
+    if (held := runner(folder)) is not None:
+        raise InputError(_taken(folder, held))
+    path = folder / LOCK
     file = _lock(path)
     try:
         file.truncate(0)
@@ -178,8 +192,12 @@ def _held(folder: Path) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            path.unlink()
+            remove(folder, LOCK)
         file.close()
+
+
+def _taken(folder: Path, who: str) -> str:
+    return f"search '{folder.name}' runs in process {who}; it can be resumed when that has ended"
 
 
 def _lock(path: Path) -> IO[str]:
@@ -196,9 +214,7 @@ def _lock(path: Path) -> IO[str]:
             file.seek(0)
             who = file.read() or "another process"
             file.close()
-            raise InputError(
-                f"search '{path.parent.name}' runs in process {who}; it can be resumed when that has ended"
-            ) from None
+            raise InputError(_taken(path.parent, who)) from None
         with suppress(FileNotFoundError):
             if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 return file

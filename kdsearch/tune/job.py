@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.spec import Spec
+from kdsearch.storage import is_bucket
 from kdsearch.tracking import public_uri, resolve_uri
 from kdsearch.tune.cluster import check_address, is_job
 
@@ -165,7 +166,7 @@ def end(job: Job) -> bool:
 
 def _places(spec: Spec, address: str) -> list[str]:
     """Options that name storage and tracking so that they are the same places on the cluster."""
-    storage, uri = Path(spec.compute.storage), spec.tracking.uri
+    storage, uri = spec.compute.storage, spec.tracking.uri
     if public_uri(uri) != uri.partition("?")[0]:
         raise InputError(
             f"tracking uri '{public_uri(uri)}' holds a password, and everyone who sees the job would see it; "
@@ -173,8 +174,9 @@ def _places(spec: Spec, address: str) -> list[str]:
         )
     tracking = ["--tracking-uri", resolve_uri(uri)]
     if address == "auto":
-        return ["--set", f"compute.storage={storage.absolute()}", *tracking]
-    if not storage.is_absolute():
+        place = storage if is_bucket(storage) else Path(storage).absolute()
+        return ["--set", f"compute.storage={place}", *tracking]
+    if not is_bucket(storage) and not Path(storage).is_absolute():
         raise InputError(
             f"compute.storage: {storage} would be lost with the job's working folder on {address}; "
             "name a folder that every node of the cluster has, such as /mnt/shared/kdsearch"
@@ -189,6 +191,8 @@ def _places(spec: Spec, address: str) -> list[str]:
 
 def _store(spec: Spec) -> list[str]:
     """The folder of earlier searches, where it lies in the working tree."""
+    if is_bucket(spec.compute.storage):
+        return []
     storage = Path(spec.compute.storage).absolute()
     here = Path.cwd()
     return [f"/{storage.relative_to(here)}/"] if storage.is_relative_to(here) and storage != here else []

@@ -14,6 +14,7 @@ from kdsearch.distill.profile import TABLE, TRACE
 from kdsearch.pareto import Front, hypervolume
 from kdsearch.pareto.front import Direction
 from kdsearch.space import body, canonical, fingerprint
+from kdsearch.storage import fetch, remove
 from kdsearch.tracking import Writer, now
 from kdsearch.tune.records import (
     CHECKPOINT,
@@ -115,6 +116,7 @@ class Ledger:
         infeasible: bool = False,
     ) -> None:
         """A trial ended; the front is brought up to date."""
+        fetch(self.trial_folder(uid))
         record = self.records[uid]
         record.state, record.metrics, record.reason = state, dict(metrics), reason
         record.infeasible, record.ended = infeasible, now()
@@ -129,7 +131,7 @@ class Ledger:
                 self._enter(uid)
             self._note_hypervolume()
         if not record.unfinished:
-            (self.trial_folder(uid) / CHECKPOINT).unlink(missing_ok=True)
+            remove(self.trial_folder(uid), CHECKPOINT)
         if uid not in self.front:
             self._drop_weights(uid)
 
@@ -203,11 +205,11 @@ class Ledger:
                 self._drop_weights(record.uid)
 
     def _drop_weights(self, uid: str) -> None:
-        for path in self.trial_folder(uid).glob("student.*"):
-            path.unlink(missing_ok=True)
+        remove(self.trial_folder(uid), "student.*")
 
     def remeasure(self, uid: str, metrics: Mapping[str, Any]) -> None:
         """Replace figures of a trial by those taken at the end, and note on what."""
+        fetch(self.trial_folder(uid))
         record, at = self.records[uid], now()
         record.metrics |= metrics
         record.taken |= dict.fromkeys(metrics, at)

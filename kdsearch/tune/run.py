@@ -20,6 +20,7 @@ from kdsearch.errors import KdsearchError
 from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
 from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
+from kdsearch.storage import local, mirrored
 from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri, saved_views
 from kdsearch.tune.cluster import (
     check_address,
@@ -32,7 +33,9 @@ from kdsearch.tune.cluster import (
 from kdsearch.tune.display import Display, Logged
 from kdsearch.tune.finish import measure_front
 from kdsearch.tune.folder import (
+    LOCK,
     LOG,
+    RAYS,
     SPEC,
     TEACHERS,
     check_same_space,
@@ -107,7 +110,7 @@ def run_search(
     check_address(address)
     check_uri(spec.tracking.uri)
     check_this_machine(spec, address)
-    storage = Path(spec.compute.storage)
+    storage = local(spec.compute.storage)
     check_storage(storage)
     held = old_folder(storage, name) if resume and name else new_folder(storage, spec.name, name)
     with held as folder:
@@ -117,7 +120,7 @@ def run_search(
             display.note(f"search {spec.name} is not finished: --resume {spec.name} goes on with it")
         facts = preflight(spec, file)
         started = time.perf_counter()
-        with connected(address) as resources:
+        with connected(address) as resources, mirrored(folder, without=RAYS, beat=LOCK):
             check_shared(storage)
             slots = Slots(
                 spec.compute,
@@ -256,7 +259,7 @@ def _profile(ledger: Ledger) -> dict[str, float]:
 
 def _teachers(spec: Spec, slots: Slots, display: Display, stop: Stop) -> dict[str, dict[str, Any]]:
     try:
-        return get_teachers(spec, Path(spec.compute.storage), slots, display.note)
+        return get_teachers(spec, local(spec.compute.storage), slots, display.note)
     except KdsearchError as error:
         if not stop:
             raise

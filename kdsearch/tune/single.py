@@ -8,6 +8,7 @@ from typing import Any
 
 from kdsearch.errors import KdsearchError
 from kdsearch.spec import Spec
+from kdsearch.storage import local
 from kdsearch.tune.cluster import connected, groups
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.teachers import get_teachers
@@ -15,7 +16,7 @@ from kdsearch.tune.teachers import get_teachers
 
 def run_single(config: Spec, folder: Path, report: Callable[[str], None]) -> dict[str, Any]:
     """Distill a config on a worker group started for it; its files go to `folder`. Returns its figures."""
-    storage = Path(config.compute.storage)
+    storage = local(config.compute.storage)
     with connected(None) as resources:
         groups(config, resources)
         slots = Slots(config.compute, 1, storage, folder / "train")

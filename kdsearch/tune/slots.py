@@ -16,6 +16,7 @@ from threading import Event, Thread
 from typing import Any
 
 from kdsearch.spec import Compute
+from kdsearch.storage import address_of
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ class Slots:
             train_loop_config={
                 "mailbox": self.mailbox,
                 "slot": slot,
-                "storage": str(storage.absolute()),
+                "storage": address_of(storage) or str(storage.absolute()),
+                "root": str(storage.absolute()),
                 "threads": max(1, int(bundle["CPU"])),
                 "folder": str(Path.cwd()),
                 "timed_elsewhere": self._measures not in (None, slot),
@@ -115,7 +117,8 @@ class Slots:
             ),
             run_config=RunConfig(
                 name=f"slot-{slot}",
-                storage_path=str(folder.absolute()),
+                # A bucket Ray reaches by itself: this folder is not there on other nodes.
+                storage_path=address_of(folder) or str(folder.absolute()),
                 failure_config=FailureConfig(max_failures=_RESTARTS),
             ),
         )

@@ -13,13 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kdsearch.storage import fetch, local, send
+
 
 def work(setup: dict[str, Any]) -> None:
     """The train loop of a worker group, for as long as the search lasts.
 
     Args:
-        setup: `mailbox` (its handle), `slot`, `storage`, `threads`, `folder` (the driver's own), and
-            `timed_elsewhere`, whether another group times students.
+        setup: `mailbox` (its handle), `slot`, `storage`, `root` (the driver's folder of it), `threads`,
+            `folder` (the driver's own), and `timed_elsewhere`, whether another group times students.
     """
     import ray
     import ray.train
@@ -37,8 +39,9 @@ def work(setup: dict[str, Any]) -> None:
     # up and the next one starts beside it.
     torch.optim.SGD([torch.zeros(1)])
     mailbox, slot, token = setup["mailbox"], setup["slot"], _token(worker)
-    elsewhere = partial(_timed_elsewhere, mailbox) if setup["timed_elsewhere"] else None
-    session = Session(Path(setup["storage"]), worker, elsewhere)
+    storage, root = local(setup["storage"]), Path(setup["root"])
+    elsewhere = partial(_timed_elsewhere, mailbox, storage, root) if setup["timed_elsewhere"] else None
+    session = Session(storage, worker, elsewhere)
     number, this = 0, ray.get_runtime_context().current_actor
     ended = time.perf_counter()
     while (job := ray.get(mailbox.take.remote(slot, token, number, this))) is not None:
@@ -46,8 +49,11 @@ def work(setup: dict[str, Any]) -> None:
         idle = time.perf_counter() - ended
         post = _Post(mailbox, job["uid"], silent=worker.rank > 0)
         failed = False
+        folder = Path(job["folder"])
+        if folder.is_relative_to(root):
+            folder = storage / folder.relative_to(root)
         try:
-            post({**_do(job, session, post.epoch, idle), "done": True})
+            post({**_do(job, folder, session, post.epoch, idle), "done": True})
         except Exception as error:
             failed = True
             post({**_failure(error), "trace": traceback.format_exc(limit=-12), "done": True})
@@ -64,17 +70,21 @@ def work(setup: dict[str, Any]) -> None:
 
 
 def _do(
-    job: dict[str, Any], session: Any, report: Callable[[dict[str, float]], bool], idle: float
+    job: dict[str, Any], folder: Path, session: Any, report: Callable[[dict[str, float]], bool], idle: float
 ) -> dict[str, Any]:
     from kdsearch.spec import load_spec
 
     started = time.perf_counter()
-    spec, folder = load_spec(job["config"]), Path(job["folder"])
+    spec = load_spec(job["config"])
+    if job["kind"] in ("trial", "finish", "timing"):
+        fetch(folder)
     match job["kind"]:
         case "teacher":
             return {"record": session.teacher(spec, job["teacher"], report)}
         case "finish":
-            return {"metrics": session.finish(spec, folder / "student.safetensors")}
+            metrics = session.finish(spec, folder / "student.safetensors")
+            send(folder)
+            return {"metrics": metrics}
         case "untrained":
             return {"metrics": session.untrained(spec, folder)}
         case "timing":
@@ -89,20 +99,21 @@ def _do(
         case _:
             metrics = session.trial(spec, folder, report, idle=idle)
             stopped = metrics["epoch"] < spec.optim.epochs
+            if session.worker.rank == 0:
+                send(folder)
             return {"metrics": metrics, "stopped": stopped, "busy": time.perf_counter() - started}
 
 
-def _timed_elsewhere(mailbox: Any, config: Any, folder: Path) -> dict[str, float]:
+def _timed_elsewhere(mailbox: Any, storage: Path, root: Path, config: Any, folder: Path) -> dict[str, float]:
     """The timed figures of a config, by metric, from the group that measures; its files are in `folder`."""
     from kdsearch.errors import KdsearchError
     from kdsearch.tune.mailbox import TIMING, run_job
 
-    job = {
-        "uid": f"timing-{uuid.uuid4().hex}",
-        "kind": TIMING,
-        "config": config.plain(),
-        "folder": str(folder),
-    }
+    send(folder)
+    if folder.is_relative_to(storage):
+        folder = root / folder.relative_to(storage)
+    uid = f"timing-{uuid.uuid4().hex}"
+    job = {"uid": uid, "kind": TIMING, "config": config.plain(), "folder": str(folder)}
     post = run_job(mailbox, job)
     if "error" in post:
         raise KdsearchError(f"it could not be timed: {post['error']}")
