@@ -118,7 +118,7 @@ def remove(folder: Path, pattern: str) -> None:
 
     for info in bucket.files.get_file_info(FileSelector(bucket.there(folder), allow_not_found=True)):
         if info.type == FileType.File and fnmatch(info.base_name, pattern):
-            bucket.files.delete_file(info.path)
+            bucket.delete(info.path)
 
 
 def remove_folder(folder: Path) -> None:
@@ -166,7 +166,7 @@ class Mirror:
             if (stamp := _stamp(path)) is not None and self._sent.get(path) != stamp:
                 self._sent[path] = self._bucket.upload(path) or stamp
         for path in self._sent.keys() - there:
-            self._bucket.files.delete_file(self._bucket.there(path))
+            self._bucket.delete(self._bucket.there(path))
             del self._sent[path]
 
 
@@ -233,6 +233,10 @@ class _Bucket:
 
     def there(self, path: Path) -> str:
         return f"{self.root}/{path.absolute().relative_to(self.folder).as_posix()}".removesuffix("/.")
+
+    def delete(self, there: str) -> None:
+        with suppress(FileNotFoundError):  # somebody else was faster
+            self.files.delete_file(there)
 
     def download(self, info: Any, target: Path) -> None:
         """Bring a file here unless the one here is as new, and give it its time."""

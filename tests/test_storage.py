@@ -122,7 +122,7 @@ def test_a_search_runs_on_one_machine_at_a_time(node, monkeypatch):
             monkeypatch.setattr("socket.gethostname", lambda: "second")
             other = second / "searches/digits"
             assert runner(other) == f"{os.getpid()} on first"
-            with pytest.raises(InputError, match="runs in process .* on first"), old_folder(second, "digits"):
+            with pytest.raises(InputError, match=r"runs in process .* on first"), old_folder(second, "digits"):
                 pass
             with pytest.raises(InputError, match="there is a search of this name"):
                 new_folder(second, "digits", "digits").__enter__()
@@ -153,7 +153,7 @@ def test_addresses_that_are_no_buckets_are_refused(storage, message):
 def test_a_bucket_that_cannot_be_written_is_refused(node, tmp_path):
     folder = node("first")
     (tmp_path / "bucket").write_text("no folder")
-    with pytest.raises(InputError, match="compute.storage: file://.*/bucket cannot be written"):
+    with pytest.raises(InputError, match=r"compute.storage: file://.*/bucket cannot be written"):
         storage.check(folder)
     assert [path.name for path in folder.iterdir()] == [".bucket"]
 

@@ -1,0 +1,89 @@
+"""Searches whose storage is a bucket: on two nodes that share no folder, and on one machine after another."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from running import USER, check_whole, results
+from small import small_spec
+
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
+#: In a process of its own: one process is a driver of one cluster.
+SEARCH = """
+import json, os, sys
+from pathlib import Path
+from kdsearch.tune.slots import quiet_ray
+
+quiet_ray()
+import ray
+from ray.cluster_utils import Cluster
+
+import kdsearch
+from kdsearch import storage
+from small import small_spec
+
+folder = Path(sys.argv[1])
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+cluster.add_node(num_cpus=1, env_vars={"KDSEARCH_CACHE": f"{folder}/second"})
+ray.init(address=cluster.address, log_to_driver=False)
+search = {"sampler": "random", "trials": 8, "seed": 1, "concurrent": 2}
+spec = small_spec(folder, search=search, compute={"storage": f"file://{folder}/bucket"})
+try:
+    found = kdsearch.search(spec)
+    print(json.dumps([list(found.trials["state"]), str(storage.local(spec["compute"]["storage"]))]))
+finally:
+    ray.shutdown()
+    cluster.shutdown()
+"""
+
+
+def run(folder: Path, *command: str, cache: str) -> str:
+    paths = os.pathsep.join(filter(None, [USER, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": paths, "KDSEARCH_CACHE": str(folder / cache)}
+    done = subprocess.run(
+        [sys.executable, *command], env=environment, cwd=folder, capture_output=True, text=True, timeout=400
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_two_nodes_without_a_common_folder_search_together(tmp_path):
+    told = run(tmp_path, "-c", SEARCH, str(tmp_path), cache="first").splitlines()[-1]
+    states, first = json.loads(told)
+    assert len(states) >= 10 and set(states) == {"complete"}
+    first = Path(first)
+    second = tmp_path / "second" / first.name
+    trained = {path.parent.name for path in second.glob("searches/small/trials/*/input.json")}
+    assert trained, "the second node trained nothing"
+    assert list(second.glob("teachers/*.safetensors"))
+    (tmp_path / "store").symlink_to(first)  # the driver's folder has all of it
+    check_whole(tmp_path)
+    bucket = tmp_path / "bucket/searches/small"
+    whole = {path.relative_to(bucket) for path in bucket.rglob("*") if path.is_file()}
+    folder = first / "searches/small"
+    assert whole == {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_search_goes_on_on_another_machine(tmp_path):
+    spec = small_spec(tmp_path, compute={"storage": f"file://{tmp_path}/bucket"})
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    search = ("-m", "kdsearch.cli", "search", "space.yaml")
+    run(tmp_path, *search, cache="first")
+    shutil.rmtree(tmp_path / "first")
+    at = ("--storage", spec["compute"]["storage"])
+    assert "small: complete" in run(tmp_path, "-m", "kdsearch.cli", "status", "small", *at, cache="second")
+    before = set(results(tmp_path / "bucket/searches/small"))
+    said = run(tmp_path, *search, "--resume", "small", "--trials", "8", cache="third")
+    assert "teacher wide: in the store" in said and f"{len(before)} trials are kept, 0 go on" in said
+    assert len(results(tmp_path / "bucket/searches/small")) > len(before)
+    (third,) = (tmp_path / "third").iterdir()
+    (tmp_path / "store").symlink_to(third)
+    check_whole(tmp_path)
