@@ -1,12 +1,14 @@
-"""Storage in a bucket: what one node sends another fetches. Here a folder stands for the bucket."""
+"""Storage in a bucket: what one node sends another fetches."""
 
 from __future__ import annotations
 
 import os
 import time
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from kdsearch import storage
 from kdsearch.errors import InputError, KdsearchError
@@ -17,6 +19,20 @@ from kdsearch.tune.folder import LOCK, ask_to_stop, asked_to_stop, new_folder, o
 @pytest.fixture
 def address(tmp_path):
     return f"file://{tmp_path}/bucket"
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """The address of a bucket at a server that speaks S3."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        urlopen(Request(f"http://{host}:{port}/kdsearch-bucket", method="PUT")).close()
+        yield f"s3://kdsearch-bucket/deep/er?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
+    server.stop()
 
 
 @pytest.fixture
@@ -67,6 +83,43 @@ def test_what_one_node_sends_another_fetches_once_and_again_when_it_is_newer(nod
     assert there.read_bytes() == b"333"
     storage.fetch(second / "none")
     assert not (second / "none").exists()
+
+
+def test_the_same_in_s3(s3, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "_EVERY", 0.05)
+    monkeypatch.setenv(storage.CACHE, str(tmp_path / "first"))
+    first = storage.local(s3)
+    storage.check(first)
+    assert storage.names(first) == [".bucket"]
+    folder = first / "searches/a"
+    folder.mkdir(parents=True)
+    with storage.mirrored(folder, beat="lock"):
+        (folder / "lock").write_text("1 on first")
+        (folder / "student.safetensors").write_bytes(bytes(3_000_000))
+        _until(lambda: storage.peek(folder / "lock"))
+    place, _, options = s3.partition("?")
+    assert storage.address_of(folder) == f"{place}/searches/a?{options}"
+    monkeypatch.setenv(storage.CACHE, str(tmp_path / "second"))
+    second = storage.local(s3) / "searches/a"
+    assert storage.names(second) == ["lock", "student.safetensors"]
+    storage.fetch(second)
+    assert (second / "student.safetensors").stat().st_size == 3_000_000
+    age, who = storage.peek(second / "lock")
+    assert 0 <= age + 1 < 30 and who == "1 on first"
+    storage.remove(second, "student.*")
+    assert storage.names(folder.parent / "a") == ["lock", "student.safetensors"]  # here, not there
+    (folder / "student.safetensors").unlink()
+    storage.fetch(folder)
+    assert storage.names(folder) == ["lock"]
+    storage.remove_folder(second)
+    monkeypatch.setenv(storage.CACHE, str(tmp_path / "third"))
+    assert storage.names(storage.local(s3) / "searches/a") == []
+
+
+def test_a_bucket_that_is_not_there_is_refused(s3, tmp_path, monkeypatch):
+    monkeypatch.setenv(storage.CACHE, str(tmp_path))
+    with pytest.raises(InputError, match=r"other-bucket.* cannot be written: .*NO_SUCH_BUCKET"):
+        storage.check(storage.local(s3.replace("kdsearch-bucket", "other-bucket")))
 
 
 def test_what_is_removed_is_gone_for_all(node):
@@ -122,7 +175,7 @@ def test_a_search_runs_on_one_machine_at_a_time(node, monkeypatch):
             monkeypatch.setattr("socket.gethostname", lambda: "second")
             other = second / "searches/digits"
             assert runner(other) == f"{os.getpid()} on first"
-            with pytest.raises(InputError, match=r"runs in process .* on first"), old_folder(second, "digits"):
+            with pytest.raises(InputError, match=r"in process .* on first"), old_folder(second, "digits"):
                 pass
             with pytest.raises(InputError, match="there is a search of this name"):
                 new_folder(second, "digits", "digits").__enter__()
