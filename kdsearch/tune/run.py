@@ -161,7 +161,7 @@ def _attended(
         if isinstance(error, OSError):
             where = error.filename or folder
             raise KdsearchError(
-                f"{where}: {error.strerror}; what was complete is kept, and {again}"
+                f"{where}: {error.strerror or error}; what was complete is kept, and {again}"
             ) from error
         raise
     finally:
