@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -64,10 +65,8 @@ def run(folder: Path, trials: int) -> None:
     """The search over the digits, to its end."""
     space = (Path(__file__).parents[1] / "search_spaces/digits.yaml").resolve()
     begun = time.monotonic()
-    nodes = [node("a", HEAD, folder)]
-    wait_until(lambda: _up(HEAD, folder), 60)
-    nodes.append(node("b", SECOND, folder))
-    wait_until(lambda: _up(SECOND, folder), 60)
+    nodes = [_started("a", HEAD, folder)]
+    nodes.append(_started("b", SECOND, folder))
     settings = {"compute.storage": "store", "search.trials": trials, "search.concurrent": 2}
     options = [f"--set={key}={value}" for key, value in settings.items()]
     command = [sys.executable, "-m", "kdsearch.cli", "search", str(space), f"--address={HEAD}:6379", *options]
@@ -87,7 +86,7 @@ def run(folder: Path, trials: int) -> None:
         lost = len(results(found))
         wait_until(lambda: len(results(found)) >= lost + 2, 300)
         say("the first goes on alone; a third node joins")
-        nodes.append(node("b", THIRD, folder))
+        nodes.append(_started("b", THIRD, folder))
         wait_until(lambda: session_of(nodes[2].pid, "ray::RayTrainWorker"), 300)
         say("the third node has a worker group")
         assert search.wait(900) == 0
@@ -102,8 +101,15 @@ def run(folder: Path, trials: int) -> None:
             kill(process)
 
 
-def _up(address: str, folder: Path) -> bool:
-    return "Ray runtime started" in (folder / f"{address}.log").read_text()
+def _started(namespace: str, address: str, folder: Path) -> subprocess.Popen[bytes]:
+    """A node that is up."""
+    log, process = folder / f"{address}.log", node(namespace, address, folder)
+    try:
+        wait_until(lambda: "Ray runtime started" in log.read_text(), 120)
+    except AssertionError:
+        kill(process)
+        raise AssertionError(f"the node {address} never came up:\n{log.read_text()[-5000:]}") from None
+    return process
 
 
 def main() -> None:
@@ -115,6 +121,8 @@ def main() -> None:
         again = ["unshare", "-rmn", sys.executable, "-m", "tests.cluster", *sys.argv[1:]]
         os.execvpe(again[0], again, {**os.environ, "KDSEARCH_CLUSTER": "1"})
     subprocess.run(["bash", "-ec", NETWORK], check=True)
+    # As in clusters/. Without, a head asks for a token where it finds one, and a node that joins shows none.
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with tempfile.TemporaryDirectory() as name:
         run(Path(name), arguments.trials)
 
