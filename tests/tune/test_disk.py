@@ -12,7 +12,7 @@ import yaml
 from running import USER, check_whole
 from small import small_spec
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 if sys.platform != "linux" or subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
     pytest.skip("this user may not mount file systems of its own", allow_module_level=True)
@@ -38,6 +38,7 @@ def scene(folder: Path, script: str, **changes: Any) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.long
 def test_a_full_disk_stops_the_search_clearly_and_it_goes_on_when_there_is_room(tmp_path):
     script = """
         mount -t tmpfs -o size=1m tmpfs store

@@ -16,7 +16,7 @@ from small import small_spec
 import kdsearch
 from kdsearch.errors import KdsearchError
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 
 def faulty(folder: Path, faults: list[str], **changes: Any) -> dict[str, Any]:
@@ -96,6 +96,7 @@ def test_a_loss_that_always_diverges_stops_the_search(local_ray, tmp_path):
 TRIAL_ACTOR = ("ray::Trial", "ray::ResourceTrainable")
 
 
+@pytest.mark.long
 def test_a_killed_trial_actor_costs_no_trial(tmp_path):
     changes = faulty(tmp_path, []) | {"optim": {"lr": 0.05, "epochs": 600}}
     with running(tmp_path, **changes) as process:
@@ -111,6 +112,7 @@ def test_a_killed_trial_actor_costs_no_trial(tmp_path):
     assert len(trials) == 3 and set(trials["state"]) == {"complete"}
 
 
+@pytest.mark.long
 def test_a_trial_that_meets_a_dead_idle_actor_is_attended_by_another(tmp_path):
     student = {"choice": [{"name": "mlp", "hidden": [4]}, {"name": "sleepy:Sleepy", "seconds": 0.3}]}
     distill = {"teachers": {"members": ["wide"]}, "losses": {"ce": {}, "kd": {"temperature": 2.0}}}

@@ -28,7 +28,7 @@ import kdsearch
 from kdsearch.errors import InputError
 from kdsearch.tune.status import status
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 EPOCHS = 40
 #: A trial of seconds, with a checkpoint after every epoch.
@@ -55,6 +55,7 @@ def epoch_of_second(search: Path) -> str:
     return ""
 
 
+@pytest.mark.long
 def test_a_killed_driver_loses_nothing_and_runs_nothing_twice(local_ray, tmp_path):
     search, store = tmp_path / "store/searches/small", tmp_path / "store"
     with running(tmp_path, **long_spec(tmp_path)) as process:
@@ -83,6 +84,7 @@ def test_a_killed_driver_loses_nothing_and_runs_nothing_twice(local_ray, tmp_pat
     assert f"{len(before)} trials are kept, 1 go on" in log
 
 
+@pytest.mark.long
 def test_a_killed_worker_goes_on_from_its_checkpoint(tmp_path):
     search = tmp_path / "store/searches/small"
     with running(tmp_path, **long_spec(tmp_path)) as process:
