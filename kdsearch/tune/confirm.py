@@ -23,7 +23,7 @@ from kdsearch.spec import Spec
 from kdsearch.storage import fetch, local, mirrored, send
 from kdsearch.tracking import Writer
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups, measuring_resources
-from kdsearch.tune.folder import RAYS
+from kdsearch.tune.folder import RAYS, tidy
 from kdsearch.tune.gallery import read_album, scores, show
 from kdsearch.tune.ledger import without_teachers
 from kdsearch.tune.slots import Slots
@@ -105,6 +105,7 @@ def run_confirm(
             runs = _train(chosen, seeds, folder / "confirm", slots, display)
         finally:
             slots.close()
+            tidy(folder)
     if not len(runs) or runs["uid"].nunique() < 2:
         raise KdsearchError("fewer than two recipes could be trained again")
     noisy = [name for name in map(str, runs) if name in _noisy(spec) or name.startswith("test_")]
