@@ -12,13 +12,12 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatch
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +32,10 @@ CACHE = "KDSEARCH_CACHE"
 _MARK = ".bucket"
 #: Seconds between two looks for what is new in a folder that is mirrored, and for the rest at its end.
 _EVERY, _LAST = 2.0, 60.0
-#: Every so many looks a sign of life is sent.
-_BEAT = 10
-#: Seconds: HTTP tells when an object was written no closer.
-_CLOSE = 1.0
+#: Seconds between two signs of life.
+_BEAT = 20.0
+#: Seconds: HTTP tells when an object was written no closer, and the clocks of machines differ by no more.
+_CLOSE, _SKEW = 1.0, 60.0
 
 
 def is_bucket(storage: str | Path) -> bool:
@@ -53,7 +52,9 @@ def local(storage: str | Path) -> Path:
     folder = caches / hashlib.sha256(address.encode()).hexdigest()[:12]
     if not (folder / _MARK).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _MARK).write_text(address, encoding="utf-8")
+        part = folder / f"{_MARK}.{os.getpid()}"
+        part.write_text(address, encoding="utf-8")
+        part.replace(folder / _MARK)
     return folder
 
 
@@ -83,8 +84,11 @@ def check(storage: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def fetch(path: Path) -> None:
-    """Bring a file, or all files of a folder, here as far as the bucket has newer ones."""
+def fetch(path: Path, *, without: Sequence[str] = ()) -> None:
+    """Bring a file, or the files of a folder but for those of some names, where the bucket has newer ones.
+
+    A file belongs to who makes it, and nobody fetches their own: what they are about to send is newer.
+    """
     if (bucket := _bucket_of(path)) is None:
         return
     from pyarrow.fs import FileSelector, FileType
@@ -96,15 +100,15 @@ def fetch(path: Path) -> None:
     else:
         inside = [found]
     for info in inside:
-        if info.type == FileType.File:
+        if info.type == FileType.File and not _matches(info.base_name, without):
             bucket.download(info, path / Path(info.path).relative_to(there) if info.path != there else path)
 
 
-def send(path: Path) -> None:
-    """Put a file, or all files of a folder, into the bucket."""
+def send(path: Path, *, without: Sequence[str] = ()) -> None:
+    """Put a file, or the files of a folder but for those of some names, into the bucket."""
     if (bucket := _bucket_of(path)) is None:
         return
-    for file in _files(path) if path.is_dir() else [path]:
+    for file in _files(path, without) if path.is_dir() else [path]:
         bucket.upload(file)
 
 
@@ -154,12 +158,19 @@ def peek(path: Path) -> tuple[float, str] | None:
 class Mirror:
     """A folder whose files go to the bucket as they change, and leave it as they are deleted."""
 
-    def __init__(self, folder: Path, bucket: _Bucket, without: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, bucket: _Bucket, without: Sequence[str]) -> None:
         self._folder, self._bucket, self._without = folder, bucket, without
-        self._sent: dict[Path, tuple[int, int]] = {}
+        self._sent: dict[Path, tuple[int, int]] | None = None
 
     def bring_up_to_date(self) -> None:
         """Send what is new, delete what is gone. Raises OSError when the bucket is away."""
+        if self._sent is None:
+            self._sent = {
+                path: stamp
+                for path, stamp in self._bucket.unchanged(self._folder)
+                # What others send is not ours to delete.
+                if not any(_matches(part, self._without) for part in path.relative_to(self._folder).parts)
+            }
         there = set[Path]()
         for path in _files(self._folder, self._without):
             there.add(path)
@@ -171,10 +182,8 @@ class Mirror:
 
 
 @contextmanager
-def mirrored(folder: Path, *, without: tuple[str, ...] = (), beat: str = "") -> Iterator[None]:
-    """While open, and once more at its end, a folder goes to its bucket, but for folders of some names.
-
-    The file `beat` is sent again and again, so that its age tells whether this process lives.
+def mirrored(folder: Path, *, without: Sequence[str] = ()) -> Iterator[None]:
+    """While open, and once more at its end, a folder goes to its bucket, but for what has one of some names.
 
     Raises:
         KdsearchError: When the bucket could not be reached at the end. The folder is complete.
@@ -186,12 +195,8 @@ def mirrored(folder: Path, *, without: tuple[str, ...] = (), beat: str = "") -> 
 
     def run() -> None:
         nonlocal told
-        for turn in count():
-            if over.wait(_EVERY):
-                return
+        while not over.wait(_EVERY):
             try:
-                if beat and turn % _BEAT == 0:
-                    bucket.upload(folder / beat)
                 mirror.bring_up_to_date()
                 told = False
             except OSError as error:
@@ -207,6 +212,29 @@ def mirrored(folder: Path, *, without: tuple[str, ...] = (), beat: str = "") -> 
         over.set()
         thread.join()
         _last_time(mirror, bucket, folder)
+
+
+@contextmanager
+def beating(path: Path) -> Iterator[None]:
+    """While open, a file is sent again and again, so that its age tells whether this process lives."""
+    if (bucket := _bucket_of(path)) is None:
+        yield
+        return
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(_BEAT):
+            with suppress(OSError):
+                bucket.upload(path)
+
+    bucket.upload(path)
+    thread = threading.Thread(target=run, name="kdsearch-beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _last_time(mirror: Mirror, bucket: _Bucket, folder: Path) -> None:
@@ -245,6 +273,8 @@ class _Bucket:
             later = _seconds(info.mtime) - have.st_mtime
             if later <= 0 or (later <= _CLOSE and have.st_size == info.size):
                 return
+            if later <= _SKEW and have.st_size > info.size:
+                return  # grown since it was sent, by a clock that is slow
         except FileNotFoundError:
             target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -270,11 +300,24 @@ class _Bucket:
         except FileNotFoundError:
             return None  # deleted since it was listed
         (sent,) = self.files.get_file_info([there])
-        same = _stamp(path) == before
+        when, same = int(_seconds(sent.mtime) * 1e9), _stamp(path) == before
         with suppress(FileNotFoundError):
             # What changed while it was sent stays newer than what is there.
-            os.utime(path, (_seconds(sent.mtime) + (0.0 if same else 2 * _CLOSE),) * 2)
-        return _stamp(path) if same else None
+            os.utime(path, ns=(when if same else when + int(2e9 * _CLOSE),) * 2)
+        return (when, before[1]) if before and same else None
+
+    def unchanged(self, folder: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
+        """The files of a folder that are as the bucket has them, with their times and sizes."""
+        from pyarrow.fs import FileSelector, FileType
+
+        inside = self.files.get_file_info(
+            FileSelector(self.there(folder), allow_not_found=True, recursive=True)
+        )
+        for info in inside:
+            path = folder / Path(info.path).relative_to(self.there(folder))
+            stamp = _stamp(path) if info.type == FileType.File else None
+            if stamp and stamp[1] == info.size and abs(stamp[0] / 1e9 - _seconds(info.mtime)) <= _CLOSE:
+                yield path, stamp
 
 
 def _bucket_of(path: Path) -> _Bucket | None:
@@ -297,13 +340,16 @@ def _opened(folder: Path) -> _Bucket:
     return _Bucket(address, folder, files, str(root).rstrip("/"))
 
 
-def _files(folder: Path, without: tuple[str, ...] = ()) -> Iterator[Path]:
-    """All files of a folder that are whole."""
+def _files(folder: Path, without: Sequence[str] = ()) -> Iterator[Path]:
+    """All files of a folder that are whole, but for those of some names, or in folders of these."""
+    hidden = (".*", "*.part", *without)
     for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in without and not name.startswith(".")]
-        yield from (
-            Path(place, name) for name in files if not name.startswith(".") and not name.endswith(".part")
-        )
+        folders[:] = [name for name in folders if not _matches(name, hidden)]
+        yield from (Path(place, name) for name in files if not _matches(name, hidden))
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

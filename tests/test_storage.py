@@ -81,6 +81,10 @@ def test_what_one_node_sends_another_fetches_once_and_again_when_it_is_newer(nod
     os.utime(there, (0, 0))
     storage.fetch(second / "trials")
     assert there.read_bytes() == b"333"
+    there.write_bytes(b"4444")
+    os.utime(there, (file.stat().st_mtime - 5,) * 2)
+    storage.fetch(there)
+    assert there.read_bytes() == b"4444"  # grown, by a slow clock
     storage.fetch(second / "none")
     assert not (second / "none").exists()
 
@@ -93,10 +97,11 @@ def test_the_same_in_s3(s3, tmp_path, monkeypatch):
     assert storage.names(first) == [".bucket"]
     folder = first / "searches/a"
     folder.mkdir(parents=True)
-    with storage.mirrored(folder, beat="lock"):
-        (folder / "lock").write_text("1 on first")
+    (folder / "lock").write_text("1 on first")
+    with storage.mirrored(folder, without=("student.onnx",)), storage.beating(folder / "lock"):
+        (folder / "student.onnx").write_text("not sent")
         (folder / "student.safetensors").write_bytes(bytes(3_000_000))
-        _until(lambda: storage.peek(folder / "lock"))
+    (folder / "student.onnx").unlink()
     place, _, options = s3.partition("?")
     assert storage.address_of(folder) == f"{place}/searches/a?{options}"
     monkeypatch.setenv(storage.CACHE, str(tmp_path / "second"))
@@ -170,10 +175,10 @@ def test_a_search_runs_on_one_machine_at_a_time(node, monkeypatch):
     monkeypatch.setattr("socket.gethostname", lambda: "first")
     with new_folder(first, "digits", None) as folder:
         (folder / "spec.yaml").write_text("name: digits\n")
-        with storage.mirrored(folder, beat=LOCK):
-            _until(lambda: storage.peek(folder / LOCK))
+        with storage.mirrored(folder, without=(LOCK,)):
             monkeypatch.setattr("socket.gethostname", lambda: "second")
             other = second / "searches/digits"
+            _until(lambda: "spec.yaml" in storage.names(other))
             assert runner(other) == f"{os.getpid()} on first"
             with pytest.raises(InputError, match=r"in process .* on first"), old_folder(second, "digits"):
                 pass

@@ -34,6 +34,7 @@ from kdsearch.measure import (
 )
 from kdsearch.space import fingerprint
 from kdsearch.spec import Spec
+from kdsearch.storage import fetch
 
 #: Files in a trial's folder: the student's weights, what its images and classes are, and, of a member of the
 #: front, how accurate it is on each class.
@@ -158,6 +159,7 @@ class Session:
         return record
 
     def _checkpoint(self, path: Path, config: Spec, repeat: int = 0) -> Checkpoint:
+        fetch(path)
         rank, world_size = self.worker.rank, self.worker.world_size
         about = f"{fingerprint(config.tree())} {repeat}"
         return Checkpoint(path, about, config.compute.checkpoint_every, rank=rank, world_size=world_size)

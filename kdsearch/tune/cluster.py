@@ -70,7 +70,8 @@ def check_this_machine(spec: Spec, address: str | None) -> None:
         import torch
 
         gpus = torch.cuda.device_count() if spec.compute.gpus_per_worker else 0
-        groups(spec, [{"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}])
+        # Of what kind its node is, Ray tells when it is up.
+        groups(timed_here(spec), [{"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}])
 
 
 @contextmanager
@@ -129,7 +130,11 @@ def check_shared(storage: Path) -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    if len(nodes) < 2 or address_of(storage) is not None:
+    if (address := address_of(storage)) is not None:
+        if not address.startswith("file://"):
+            return
+        storage = Path(urlsplit(address).path)
+    if len(nodes) < 2:
         return
     made = not storage.exists()
     storage.mkdir(parents=True, exist_ok=True)
@@ -170,6 +175,11 @@ def groups(spec: Spec, nodes: Sequence[Node]) -> int:
         )
     trials = spec.search.trials + 2 * spec.search.baselines
     return max(1, min(fit, spec.search.concurrent or fit, max(trials, len(spec.teachers))))
+
+
+def timed_here(spec: Spec) -> Spec:
+    """The spec without the kind of node that times students."""
+    return spec.model_copy(update={"measure": spec.measure.model_copy(update={"resources": {}})})
 
 
 def measuring_resources(spec: Spec) -> dict[str, float]:

@@ -23,9 +23,10 @@ from kdsearch.spec import Spec
 from kdsearch.storage import fetch, local, mirrored, send
 from kdsearch.tracking import Writer
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups, measuring_resources
-from kdsearch.tune.folder import RAYS, tidy
+from kdsearch.tune.folder import LOCK, RAYS, tidy
 from kdsearch.tune.gallery import read_album, scores, show
 from kdsearch.tune.ledger import without_teachers
+from kdsearch.tune.records import CHECKPOINT, WORKERS
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.teachers import get_teachers
 
@@ -90,9 +91,9 @@ def run_confirm(
     check_this_machine(spec, address)
     storage = local(spec.compute.storage)
     folder = storage / "searches" / record.name
-    fetch(folder)
+    fetch(folder, without=(LOCK, CHECKPOINT))
     (folder / "confirm").mkdir(parents=True, exist_ok=True)
-    with connected(address) as resources, mirrored(folder, without=RAYS):
+    with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
         slots = Slots(
             spec.compute,
             groups(spec, resources),

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from kdsearch.errors import InputError, nearest
 from kdsearch.spec import Spec, load_spec
-from kdsearch.storage import check, fetch, names, peek, remove, remove_folder, send
-from kdsearch.tune.records import write_json
+from kdsearch.storage import beating, check, fetch, names, peek, remove, remove_folder, send
+from kdsearch.tune.records import CHECKPOINT, write_json
 
 SPEC, ABOUT, LOG, TEACHERS = "spec.yaml", "search.json", "log.txt", "teachers.yaml"
 LOCK, _STOP = "lock", "stop"
@@ -37,7 +37,8 @@ def searches(storage: Path) -> Path:
 def find_folder(storage: Path, name: str) -> Path:
     """The folder of a search. Raises InputError, with the nearest name, when there is none."""
     folder = searches(storage) / name
-    fetch(folder)
+    if _process(folder) is None:  # who runs it here has all of it
+        fetch(folder, without=(LOCK, CHECKPOINT))
     if not (folder / SPEC).is_file():
         known = names(searches(storage))
         raise InputError(f"no search '{name}' in {searches(storage)}{nearest(name, known)}")
@@ -114,6 +115,15 @@ def check_storage(storage: Path) -> None:
 
 def runner(folder: Path) -> str | None:
     """Which process runs a search, as `pid on host`; None when nobody does."""
+    if (here := _process(folder)) is not None:
+        return here
+    age, who = peek(folder / LOCK) or (math.inf, "")
+    elsewhere = not who.endswith(f" on {socket.gethostname()}")
+    return who if elsewhere and age < _DEAD else None
+
+
+def _process(folder: Path) -> str | None:
+    """Which process runs a search whose folder is this very one; None when nobody does."""
     try:
         with (folder / LOCK).open("r+", encoding="utf-8") as file:
             try:
@@ -122,9 +132,7 @@ def runner(folder: Path) -> str | None:
                 return file.read() or "unknown"
     except FileNotFoundError:
         pass
-    age, who = peek(folder / LOCK) or (math.inf, "")
-    elsewhere = not who.endswith(f" on {socket.gethostname()}")
-    return who if elsewhere and age < _DEAD else None
+    return None
 
 
 def write_about(folder: Path, **changes: Any) -> None:
@@ -170,12 +178,18 @@ def tidy(folder: Path) -> None:
 
 
 def _made(folder: Path) -> bool:
+    made = not folder.exists()
     try:
         folder.mkdir()
     except FileExistsError:
         # One whose search was killed before it began is as good as new.
-        return [path.name for path in folder.iterdir()] == [LOCK] and runner(folder) is None
-    return not set(names(folder)) - {LOCK}
+        if not (folder / LOCK).exists():
+            return False
+    if set(names(folder)) - {LOCK} or runner(folder) is not None:
+        if made:
+            folder.rmdir()
+        return False
+    return True
 
 
 @contextmanager
@@ -189,7 +203,11 @@ def _held(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"{os.getpid()} on {socket.gethostname()}")
         file.flush()
-        yield
+        with beating(path):
+            # Of two that began at once, the bucket has the sign of life of the later.
+            if (last := peek(path)) is not None and last[1] != path.read_text(encoding="utf-8"):
+                raise InputError(_taken(folder, last[1]))
+            yield
     finally:
         with suppress(OSError):
             remove(folder, LOCK)

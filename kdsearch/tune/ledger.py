@@ -18,6 +18,7 @@ from kdsearch.storage import fetch, remove
 from kdsearch.tracking import Writer, now
 from kdsearch.tune.records import (
     CHECKPOINT,
+    DRIVERS,
     Record,
     State,
     has_weights,
@@ -116,7 +117,7 @@ class Ledger:
         infeasible: bool = False,
     ) -> None:
         """A trial ended; the front is brought up to date."""
-        fetch(self.trial_folder(uid))
+        fetch(self.trial_folder(uid), without=(*DRIVERS, CHECKPOINT))
         record = self.records[uid]
         record.state, record.metrics, record.reason = state, dict(metrics), reason
         record.infeasible, record.ended = infeasible, now()
@@ -209,7 +210,7 @@ class Ledger:
 
     def remeasure(self, uid: str, metrics: Mapping[str, Any]) -> None:
         """Replace figures of a trial by those taken at the end, and note on what."""
-        fetch(self.trial_folder(uid))
+        fetch(self.trial_folder(uid), without=(*DRIVERS, CHECKPOINT))
         record, at = self.records[uid], now()
         record.metrics |= metrics
         record.taken |= dict.fromkeys(metrics, at)

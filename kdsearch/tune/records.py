@@ -19,6 +19,9 @@ State = Literal["running", "complete", "failed", "stopped"]
 
 TRIAL, RESULT, EPOCHS = "trial.json", "result.json", "epochs.jsonl"
 WEIGHTS, CHECKPOINT = "student.safetensors", "checkpoint.pt"
+#: The files of a trial that the search writes, and, of the others, those that only a worker may write.
+DRIVERS = (TRIAL, RESULT, EPOCHS, "config.yaml")
+WORKERS = ("student.*", "input.json", "classes.csv", CHECKPOINT)
 #: Why a trial is `stopped` that goes on when its search is resumed.
 INTERRUPTED = "the search was stopped"
 

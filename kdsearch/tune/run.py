@@ -50,6 +50,7 @@ from kdsearch.tune.gallery import album_of, refreshed, show
 from kdsearch.tune.known import cost_of, remembering
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals
+from kdsearch.tune.records import WORKERS
 from kdsearch.tune.reference import fix_reference
 from kdsearch.tune.slots import HEAD, Slots
 from kdsearch.tune.stopping import Stop, StoppedError, stoppable
@@ -120,7 +121,7 @@ def run_search(
             display.note(f"search {spec.name} is not finished: --resume {spec.name} goes on with it")
         facts = preflight(spec, file)
         started = time.perf_counter()
-        with connected(address) as resources, mirrored(folder, without=RAYS, beat=LOCK):
+        with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
             check_shared(storage)
             slots = Slots(
                 spec.compute,

@@ -9,7 +9,7 @@ from typing import Any
 from kdsearch.errors import KdsearchError
 from kdsearch.spec import Spec
 from kdsearch.storage import local
-from kdsearch.tune.cluster import connected, groups
+from kdsearch.tune.cluster import connected, groups, timed_here
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.teachers import get_teachers
 
@@ -18,7 +18,7 @@ def run_single(config: Spec, folder: Path, report: Callable[[str], None]) -> dic
     """Distill a config on a worker group started for it; its files go to `folder`. Returns its figures."""
     storage = local(config.compute.storage)
     with connected(None) as resources:
-        groups(config, resources)
+        groups(timed_here(config), resources)
         slots = Slots(config.compute, 1, storage, folder / "train")
         try:
             get_teachers(config, storage, slots, report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import shutil
 import time
 import traceback
 import uuid
@@ -13,7 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kdsearch.storage import fetch, local, send
+from kdsearch.storage import address_of, fetch, local, send
+from kdsearch.tune.folder import LOCK
+from kdsearch.tune.records import CHECKPOINT, DRIVERS
 
 
 def work(setup: dict[str, Any]) -> None:
@@ -66,6 +69,9 @@ def work(setup: dict[str, Any]) -> None:
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+        if address_of(folder) and job["kind"] != "teacher" and not (folder.parents[1] / LOCK).exists():
+            # What others need is in the bucket, and of a long search this disk holds only so much.
+            shutil.rmtree(folder, ignore_errors=True)
         ended = time.perf_counter()
 
 
@@ -76,14 +82,14 @@ def _do(
 
     started = time.perf_counter()
     spec = load_spec(job["config"])
-    if job["kind"] in ("trial", "finish", "timing"):
-        fetch(folder)
+    if job["kind"] in ("finish", "timing"):
+        fetch(folder, without=(*DRIVERS, CHECKPOINT))
     match job["kind"]:
         case "teacher":
             return {"record": session.teacher(spec, job["teacher"], report)}
         case "finish":
             metrics = session.finish(spec, folder / "student.safetensors")
-            send(folder)
+            send(folder / "classes.csv")
             return {"metrics": metrics}
         case "untrained":
             return {"metrics": session.untrained(spec, folder)}
@@ -100,7 +106,7 @@ def _do(
             metrics = session.trial(spec, folder, report, idle=idle)
             stopped = metrics["epoch"] < spec.optim.epochs
             if session.worker.rank == 0:
-                send(folder)
+                send(folder, without=(*DRIVERS, CHECKPOINT))
             return {"metrics": metrics, "stopped": stopped, "busy": time.perf_counter() - started}
 
 
@@ -109,7 +115,7 @@ def _timed_elsewhere(mailbox: Any, storage: Path, root: Path, config: Any, folde
     from kdsearch.errors import KdsearchError
     from kdsearch.tune.mailbox import TIMING, run_job
 
-    send(folder)
+    send(folder, without=(*DRIVERS, CHECKPOINT))
     if folder.is_relative_to(storage):
         folder = root / folder.relative_to(storage)
     uid = f"timing-{uuid.uuid4().hex}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import USER, check_whole, results
+from running import USER, check_whole, epochs, finish, results, running, wait_until
 from small import small_spec
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -70,6 +70,33 @@ def test_two_nodes_without_a_common_folder_search_together(tmp_path):
     whole = {path.relative_to(bucket) for path in bucket.rglob("*") if path.is_file()}
     folder = first / "searches/small"
     assert whole == {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_a_machine_was_at_when_it_died_goes_on_on_another(tmp_path, monkeypatch):
+    changes = {"compute": {"storage": f"file://{tmp_path}/bucket", "checkpoint_every": 0.5}}
+    changes |= {"optim": {"name": "sgd", "lr": 0.1, "epochs": 300}}
+    monkeypatch.setenv("KDSEARCH_CACHE", str(tmp_path / "first"))
+    bucket = tmp_path / "bucket/searches/small"
+    with running(tmp_path, **changes) as process:
+        wait_until(lambda: len(results(bucket)) >= 1 and list(bucket.glob("trials/*/checkpoint.pt")), 90)
+        (cut,) = {path.parent.name for path in bucket.glob("trials/*/checkpoint.pt")} - results(bucket).keys()
+        wait_until(lambda: len(epochs(bucket, cut)) > 20)
+        process.kill()
+    shutil.rmtree(tmp_path / "first")
+    told = epochs(bucket, cut)
+    # The sign of life of the dead is still fresh, and it is of this host, which knows better.
+    monkeypatch.setenv("KDSEARCH_CACHE", str(tmp_path / "second"))
+    with running(tmp_path, "--resume", "small", **changes) as process:
+        said = finish(process)
+    assert process.returncode == 0, said
+    (second,) = (tmp_path / "second").iterdir()
+    (tmp_path / "store").symlink_to(second)
+    check_whole(tmp_path)
+    folder = tmp_path / "store/searches/small"
+    again = epochs(folder, cut)
+    assert [epoch["epoch"] for epoch in again] == [*range(1, 301)]
+    assert again[: len(told)] == told and again == epochs(bucket, cut)
+    assert not list(bucket.rglob("checkpoint.pt")) and not (bucket / "lock").exists()
 
 
 def test_a_search_goes_on_on_another_machine(tmp_path):
