@@ -304,7 +304,14 @@ def test_a_config_with_something_left_to_search_is_no_config(refuses: Callable[.
         (["--set", "optim.lr=fast"], "s.yaml: optim.lr: expected a number, got 'fast'"),
         (["--set", "optim.lr"], "--set optim.lr: expected key.of.the.spec=value"),
         (["--set", "compute.storage=s.yaml/x"], "compute.storage: s.yaml/x cannot be written"),
-        (["--set", "compute.storage=s3://bucket/x"], "compute.storage: expected a folder, which all nodes"),
+        (
+            ["--set", "compute.storage=ftp://bucket/x"],
+            "compute.storage: expected a folder, or the address of a bucket",
+        ),
+        (
+            ["--set", "compute.storage=s3://key:secret@bucket/x"],
+            "compute.storage: it holds a key or a password",
+        ),
         (["--address", "http://127.0.0.1:{port}"], "--address http://127.0.0.1:{port}: no Ray answers there"),
         (["--detach"], "--detach: only a job can be left alone"),
         (["--set", "compute.workers=64"], "compute: a trial needs 64 x 1 CPUs"),
