@@ -12,7 +12,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,7 +70,7 @@ def address_of(path: Path) -> str | None:
 
 
 def check(storage: Path) -> None:
-    """Raise InputError unless the bucket of a folder can be written, and what was written read."""
+    """Raise InputError unless the bucket of a folder can be written."""
     if (bucket := _bucket_of(storage)) is None:
         return
     probe = storage / f".probe-{os.getpid()}"
@@ -155,7 +155,7 @@ def peek(path: Path) -> tuple[float, str] | None:
         return time.time() - _seconds(found.mtime), stream.read().decode()
 
 
-class Mirror:
+class _Mirror:
     """A folder whose files go to the bucket as they change, and leave it as they are deleted."""
 
     def __init__(self, folder: Path, bucket: _Bucket, without: Sequence[str]) -> None:
@@ -191,26 +191,22 @@ def mirrored(folder: Path, *, without: Sequence[str] = ()) -> Iterator[None]:
     if (bucket := _bucket_of(folder)) is None:
         yield
         return
-    mirror, over, told = Mirror(folder, bucket, without), threading.Event(), False
+    mirror, told = _Mirror(folder, bucket, without), False
 
-    def run() -> None:
+    def look() -> None:
         nonlocal told
-        while not over.wait(_EVERY):
-            try:
-                mirror.bring_up_to_date()
-                told = False
-            except OSError as error:
-                if not told:
-                    _log.warning("%s does not answer; it is sent later (%s)", bucket.address, _first(error))
-                told = True
+        try:
+            mirror.bring_up_to_date()
+            told = False
+        except OSError as error:
+            if not told:
+                _log.warning("%s does not answer; it is sent later (%s)", bucket.address, _first(error))
+            told = True
 
-    thread = threading.Thread(target=run, name="kdsearch-mirror", daemon=True)
-    thread.start()
     try:
-        yield
+        with _repeated(look, _EVERY):
+            yield
     finally:
-        over.set()
-        thread.join()
         _last_time(mirror, bucket, folder)
 
 
@@ -220,15 +216,26 @@ def beating(path: Path) -> Iterator[None]:
     if (bucket := _bucket_of(path)) is None:
         yield
         return
+
+    def beat() -> None:
+        with suppress(OSError):
+            bucket.upload(path)
+
+    bucket.upload(path)
+    with _repeated(beat, _BEAT):
+        yield
+
+
+@contextmanager
+def _repeated(call: Callable[[], None], seconds: float) -> Iterator[None]:
+    """While open, something is called every so many seconds, in a thread."""
     over = threading.Event()
 
     def run() -> None:
-        while not over.wait(_BEAT):
-            with suppress(OSError):
-                bucket.upload(path)
+        while not over.wait(seconds):
+            call()
 
-    bucket.upload(path)
-    thread = threading.Thread(target=run, name="kdsearch-beat", daemon=True)
+    thread = threading.Thread(target=run, name=f"kdsearch-{call.__name__}", daemon=True)
     thread.start()
     try:
         yield
@@ -237,7 +244,7 @@ def beating(path: Path) -> Iterator[None]:
         thread.join()
 
 
-def _last_time(mirror: Mirror, bucket: _Bucket, folder: Path) -> None:
+def _last_time(mirror: _Mirror, bucket: _Bucket, folder: Path) -> None:
     until = time.monotonic() + _LAST
     while True:
         try:
