@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 from kdsearch import storage
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.spec import load_spec
+from kdsearch.storage import mirror
 from kdsearch.tune.folder import LOCK, ask_to_stop, asked_to_stop, new_folder, old_folder, runner
 
 
@@ -90,7 +91,7 @@ def test_what_one_node_sends_another_fetches_once_and_again_when_it_is_newer(nod
 
 
 def test_the_same_in_s3(s3, tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "_EVERY", 0.05)
+    monkeypatch.setattr(mirror, "_EVERY", 0.05)
     monkeypatch.setenv(storage.CACHE, str(tmp_path / "first"))
     first = storage.local(s3)
     storage.check(first)
@@ -140,7 +141,7 @@ def test_what_is_removed_is_gone_for_all(node):
 
 
 def test_a_mirrored_folder_follows_every_change(node, monkeypatch):
-    monkeypatch.setattr(storage, "_EVERY", 0.05)
+    monkeypatch.setattr(mirror, "_EVERY", 0.05)
     first, second = node("first"), node("second")
     folder = first / "searches/a"
     (folder / "tune").mkdir(parents=True)
@@ -158,8 +159,8 @@ def test_a_mirrored_folder_follows_every_change(node, monkeypatch):
 
 
 def test_a_bucket_that_is_away_at_the_end_is_told_and_the_folder_is_whole(node, tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "_EVERY", 0.05)
-    monkeypatch.setattr(storage, "_LAST", 0.2)
+    monkeypatch.setattr(mirror, "_EVERY", 0.05)
+    monkeypatch.setattr(mirror, "_LAST", 0.2)
     first = node("first")
     folder = first / "searches/a"
     folder.mkdir(parents=True)
@@ -170,7 +171,7 @@ def test_a_bucket_that_is_away_at_the_end_is_told_and_the_folder_is_whole(node, 
 
 
 def test_a_search_runs_on_one_machine_at_a_time(node, monkeypatch):
-    monkeypatch.setattr(storage, "_EVERY", 0.05)
+    monkeypatch.setattr(mirror, "_EVERY", 0.05)
     first, second = node("first"), node("second")
     monkeypatch.setattr("socket.gethostname", lambda: "first")
     with new_folder(first, "digits", None) as folder:

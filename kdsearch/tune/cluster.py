@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from kdsearch.errors import InputError
 from kdsearch.spec import Compute, Spec
 from kdsearch.storage import address_of
-from kdsearch.tune.slots import quiet_ray
+from kdsearch.tune.slots import HEAD, Slots, quiet_ray
 
 _SECONDS = 5.0
 _PORTS = {"ray": 10001, "http": 80, "https": 443}
@@ -23,7 +23,6 @@ _PORTS = {"ray": 10001, "http": 80, "https": 443}
 _MANY = 1000
 #: What every node has; all else is a kind that its owner gave it, or `accelerator_type:…`.
 _USUAL = ("CPU", "GPU", "memory", "object_store_memory")
-_HEAD = "node:__internal_head__"
 #: Bytes, fewer than any worker was seen to take: 0.75 GB resident on a CPU, of which libraries are shared.
 _WORKER = 0.5e9
 
@@ -121,7 +120,7 @@ def _nodes() -> list[Node]:
         for group in (config.node_group_configs if config else ())
         for _ in range(_MANY if group.max_count < 0 else min(group.max_count, _MANY))
     ]
-    return [node for node in alive if not scaled or _HEAD in node] + scaled
+    return [node for node in alive if not scaled or HEAD in node] + scaled
 
 
 def check_shared(storage: Path) -> None:
@@ -175,6 +174,11 @@ def groups(spec: Spec, nodes: Sequence[Node]) -> int:
         )
     trials = spec.search.trials + 2 * spec.search.baselines
     return max(1, min(fit, spec.search.concurrent or fit, max(trials, len(spec.teachers))))
+
+
+def start_slots(spec: Spec, nodes: Sequence[Node], storage: Path, folder: Path) -> Slots:
+    """The worker groups of a search in a folder, as many as `groups` says. Raises as it does."""
+    return Slots(spec.compute, groups(spec, nodes), storage, folder / "train", measuring_resources(spec))
 
 
 def timed_here(spec: Spec) -> Spec:

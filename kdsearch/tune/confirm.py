@@ -22,7 +22,7 @@ from kdsearch.space import fingerprint
 from kdsearch.spec import Spec
 from kdsearch.storage import fetch, local, mirrored, send
 from kdsearch.tracking import Writer
-from kdsearch.tune.cluster import check_address, check_this_machine, connected, groups, measuring_resources
+from kdsearch.tune.cluster import check_address, check_this_machine, connected, start_slots
 from kdsearch.tune.folder import LOCK, RAYS, tidy
 from kdsearch.tune.gallery import read_album, scores, show
 from kdsearch.tune.ledger import without_teachers
@@ -94,13 +94,7 @@ def run_confirm(
     fetch(folder, without=(LOCK, CHECKPOINT))
     (folder / "confirm").mkdir(parents=True, exist_ok=True)
     with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
-        slots = Slots(
-            spec.compute,
-            groups(spec, resources),
-            storage,
-            folder / "train",
-            measuring_resources(spec),
-        )
+        slots = start_slots(spec, resources, storage, folder)
         try:
             teachers = get_teachers(spec, storage, slots, display.note)
             runs = _train(chosen, seeds, folder / "confirm", slots, display)

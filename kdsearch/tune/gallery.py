@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kdsearch.background import repeated
 from kdsearch.pareto.album import Album, write_pictures
 from kdsearch.pareto.importance import importances
 from kdsearch.pareto.page import write_whole
@@ -77,29 +77,23 @@ def show(album: Album, folder: Path, writer: Writer) -> list[Path]:
 @contextmanager
 def refreshed(album: Callable[[], Album], folder: Path, writer: Writer) -> Iterator[None]:
     """While open, draw the search anew every now and then, beside what it does, when a trial has ended."""
-    over = Event()
+    shown = 0
 
-    def draw() -> None:
-        shown, pause = 0, _PAUSE
-        while not over.wait(pause):
-            began = time.perf_counter()
-            try:
-                now = album()
-                if len(now.complete) > shown:
-                    shown = len(now.complete)
-                    show(now, folder, writer)
-            except Exception as error:
-                # A picture is never worth a search; the last drawing, outside this thread, tells of its own.
-                _log.warning("the search can't be drawn now: %s", error)
-            pause = max(_PAUSE, _SHARE * (time.perf_counter() - began))
+    def draw() -> float:
+        nonlocal shown
+        began = time.perf_counter()
+        try:
+            now = album()
+            if len(now.complete) > shown:
+                shown = len(now.complete)
+                show(now, folder, writer)
+        except Exception as error:
+            # A picture is never worth a search; the last drawing, outside this thread, tells of its own.
+            _log.warning("the search can't be drawn now: %s", error)
+        return max(_PAUSE, _SHARE * (time.perf_counter() - began))
 
-    thread = Thread(target=draw, name="kdsearch-gallery", daemon=True)
-    thread.start()
-    try:
+    with repeated(draw, _PAUSE):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def read_album(

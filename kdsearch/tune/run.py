@@ -27,8 +27,7 @@ from kdsearch.tune.cluster import (
     check_shared,
     check_this_machine,
     connected,
-    groups,
-    measuring_resources,
+    start_slots,
 )
 from kdsearch.tune.display import Display, Logged
 from kdsearch.tune.finish import measure_front
@@ -123,13 +122,7 @@ def run_search(
         started = time.perf_counter()
         with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
             check_shared(storage)
-            slots = Slots(
-                spec.compute,
-                groups(spec, resources),
-                storage,
-                folder / "train",
-                measuring_resources(spec),
-            )
+            slots = start_slots(spec, resources, storage, folder)
             return _attended(spec, facts, folder, slots, resume, Logged(display, folder / LOG), started)
 
 

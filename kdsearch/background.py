@@ -1,0 +1,26 @@
+"""Something done again and again beside what a program does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def repeated(call: Callable[[], float], pause: float) -> Iterator[None]:
+    """While open, call something in a thread, first after a pause; it says how many seconds to wait next."""
+    over = threading.Event()
+
+    def run() -> None:
+        wait = pause
+        while not over.wait(wait):
+            wait = call()
+
+    thread = threading.Thread(target=run, name=f"kdsearch-{call.__name__}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,106 @@
+"""What goes to the bucket by itself, in the background: a folder as it changes, and a sign of life."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from kdsearch.background import repeated
+from kdsearch.errors import KdsearchError
+from kdsearch.storage.bucket import Bucket, bucket_of, files_in, first_line, matches, stamp_of
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two looks for what is new in a folder that is mirrored, and for the rest at its end.
+_EVERY, _LAST = 2.0, 60.0
+#: Seconds between two signs of life.
+_BEAT = 20.0
+
+
+class _Mirror:
+    """A folder whose files go to the bucket as they change, and leave it as they are deleted."""
+
+    def __init__(self, folder: Path, bucket: Bucket, without: Sequence[str]) -> None:
+        self._folder, self._bucket, self._without = folder, bucket, without
+        self._sent: dict[Path, tuple[int, int]] | None = None
+
+    def bring_up_to_date(self) -> None:
+        """Send what is new, delete what is gone. Raises OSError when the bucket is away."""
+        if self._sent is None:
+            self._sent = {
+                path: stamp
+                for path, stamp in self._bucket.unchanged(self._folder)
+                # What others send is not ours to delete.
+                if not any(matches(part, self._without) for part in path.relative_to(self._folder).parts)
+            }
+        there = set[Path]()
+        for path in files_in(self._folder, self._without):
+            there.add(path)
+            if (stamp := stamp_of(path)) is not None and self._sent.get(path) != stamp:
+                self._sent[path] = self._bucket.upload(path) or stamp
+        for path in self._sent.keys() - there:
+            self._bucket.delete(self._bucket.there(path))
+            del self._sent[path]
+
+
+@contextmanager
+def mirrored(folder: Path, *, without: Sequence[str] = ()) -> Iterator[None]:
+    """While open, and once more at its end, a folder goes to its bucket, but for what has one of some names.
+
+    Raises:
+        KdsearchError: When the bucket could not be reached at the end. The folder is complete.
+    """
+    if (bucket := bucket_of(folder)) is None:
+        yield
+        return
+    mirror, told = _Mirror(folder, bucket, without), False
+
+    def look() -> float:
+        nonlocal told
+        try:
+            mirror.bring_up_to_date()
+            told = False
+        except OSError as error:
+            if not told:
+                _log.warning("%s does not answer; it is sent later (%s)", bucket.address, first_line(error))
+            told = True
+        return _EVERY
+
+    try:
+        with repeated(look, _EVERY):
+            yield
+    finally:
+        _last_time(mirror, bucket, folder)
+
+
+@contextmanager
+def beating(path: Path) -> Iterator[None]:
+    """While open, a file is sent again and again, so that its age tells whether this process lives."""
+    if (bucket := bucket_of(path)) is None:
+        yield
+        return
+
+    def beat() -> float:
+        with suppress(OSError):
+            bucket.upload(path)
+        return _BEAT
+
+    bucket.upload(path)
+    with repeated(beat, _BEAT):
+        yield
+
+
+def _last_time(mirror: _Mirror, bucket: Bucket, folder: Path) -> None:
+    until = time.monotonic() + _LAST
+    while True:
+        try:
+            return mirror.bring_up_to_date()
+        except OSError as error:
+            if time.monotonic() > until:
+                raise KdsearchError(
+                    f"{bucket.address} does not answer ({first_line(error)}); all of it is in {folder}"
+                ) from None
+            time.sleep(_EVERY)

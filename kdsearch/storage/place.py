@@ -1,0 +1,64 @@
+"""Where the storage is: a folder, or a bucket by its address and the folder in front of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from kdsearch.errors import InputError
+from kdsearch.storage.bucket import MARK, bucket_of, first_line
+from kdsearch.storage.transfer import remove, send
+
+#: Of addresses that are buckets. `file` is a folder that stands for one.
+SCHEMES = ("s3", "gs", "file")
+#: Names the folder that holds the folders in front of buckets, by default `~/.cache/kdsearch`.
+CACHE = "KDSEARCH_CACHE"
+
+
+def is_bucket(storage: str | Path) -> bool:
+    """Whether a storage is an address."""
+    return "://" in str(storage)
+
+
+def local(storage: str | Path) -> Path:
+    """The folder of a storage on this node."""
+    address = str(storage)
+    if not is_bucket(address):
+        return Path(storage)
+    caches = Path(os.environ.get(CACHE) or Path.home() / ".cache/kdsearch")
+    folder = caches / hashlib.sha256(address.encode()).hexdigest()[:12]
+    if not (folder / MARK).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{MARK}.{os.getpid()}"
+        part.write_text(address, encoding="utf-8")
+        part.replace(folder / MARK)
+    return folder
+
+
+def address_of(path: Path) -> str | None:
+    """The address of a file or folder of a bucket; None in a plain folder."""
+    bucket = bucket_of(path)
+    if bucket is None:
+        return None
+    if path.absolute() == bucket.folder:
+        return bucket.address
+    place, mark, options = bucket.address.partition("?")
+    return f"{place.rstrip('/')}/{path.absolute().relative_to(bucket.folder).as_posix()}{mark}{options}"
+
+
+def check(storage: Path) -> None:
+    """Raise InputError unless the bucket of a folder can be written."""
+    if (bucket := bucket_of(storage)) is None:
+        return
+    probe = storage / f".probe-{os.getpid()}"
+    try:
+        probe.write_text("kdsearch", encoding="utf-8")
+        send(probe)
+        remove(storage, probe.name)
+    except OSError as error:
+        raise InputError(
+            f"compute.storage: {bucket.address} cannot be written: {first_line(error)}"
+        ) from None
+    finally:
+        probe.unlink(missing_ok=True)
