@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from kdsearch import storage
 from kdsearch.errors import InputError, KdsearchError
@@ -20,20 +18,6 @@ from kdsearch.tune.folder import LOCK, ask_to_stop, asked_to_stop, new_folder, o
 @pytest.fixture
 def address(tmp_path):
     return f"file://{tmp_path}/bucket"
-
-
-@pytest.fixture(scope="module")
-def s3():
-    """The address of a bucket at a server that speaks S3."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "test")
-        urlopen(Request(f"http://{host}:{port}/kdsearch-bucket", method="PUT")).close()
-        yield f"s3://kdsearch-bucket/deep/er?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
-    server.stop()
 
 
 @pytest.fixture
@@ -90,10 +74,12 @@ def test_what_one_node_sends_another_fetches_once_and_again_when_it_is_newer(nod
     assert not (second / "none").exists()
 
 
-def test_the_same_in_s3(s3, tmp_path, monkeypatch):
+@pytest.mark.parametrize("cloud", ["s3", "gs"])
+def test_the_same_in_a_cloud(cloud, request, tmp_path, monkeypatch):
+    bucket = request.getfixturevalue(cloud)
     monkeypatch.setattr(mirror, "_EVERY", 0.05)
     monkeypatch.setenv(storage.CACHE, str(tmp_path / "first"))
-    first = storage.local(s3)
+    first = storage.local(bucket)
     storage.check(first)
     assert storage.names(first) == [".bucket"]
     folder = first / "searches/a"
@@ -103,10 +89,10 @@ def test_the_same_in_s3(s3, tmp_path, monkeypatch):
         (folder / "student.onnx").write_text("not sent")
         (folder / "student.safetensors").write_bytes(bytes(3_000_000))
     (folder / "student.onnx").unlink()
-    place, _, options = s3.partition("?")
+    place, _, options = bucket.partition("?")
     assert storage.address_of(folder) == f"{place}/searches/a?{options}"
     monkeypatch.setenv(storage.CACHE, str(tmp_path / "second"))
-    second = storage.local(s3) / "searches/a"
+    second = storage.local(bucket) / "searches/a"
     assert storage.names(second) == ["lock", "student.safetensors"]
     storage.fetch(second)
     assert (second / "student.safetensors").stat().st_size == 3_000_000
@@ -119,7 +105,7 @@ def test_the_same_in_s3(s3, tmp_path, monkeypatch):
     assert storage.names(folder) == ["lock"]
     storage.remove_folder(second)
     monkeypatch.setenv(storage.CACHE, str(tmp_path / "third"))
-    assert storage.names(storage.local(s3) / "searches/a") == []
+    assert storage.names(storage.local(bucket) / "searches/a") == []
 
 
 def test_a_bucket_that_is_not_there_is_refused(s3, tmp_path, monkeypatch):

@@ -70,5 +70,7 @@ def _short(value: Any) -> str:
 
 def config_yaml(config: Mapping[str, Any]) -> str:
     """The YAML text of a config, that `kdsearch train` runs as it is."""
-    known = [key for key in Spec.model_fields if key in config]
-    return dump_yaml({key: config[key] for key in known})
+    tree = {key: config[key] for key in Spec.model_fields if key in config}
+    if "compute" in tree:  # that a trial was watched is no part of its recipe
+        tree["compute"] = {key: value for key, value in tree["compute"].items() if key != "profile"}
+    return dump_yaml(tree)

@@ -145,7 +145,8 @@ def _refused(storage: str) -> str:
     if mark and scheme not in SCHEMES:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         return f"expected a folder, or the address of a bucket ({known}); got {scheme}://"
-    if mark and "@" in rest.partition("?")[0]:
+    user, at, _ = rest.partition("?")[0].rpartition("@")
+    if mark and at and user != "anonymous":
         return "it holds a key or a password; buckets take theirs from the environment"
     return ""
 

@@ -113,3 +113,21 @@ def test_a_search_goes_on_on_another_machine(tmp_path):
     (third,) = (tmp_path / "third").iterdir()
     (tmp_path / "store").symlink_to(third)
     check_whole(tmp_path)
+
+
+@pytest.mark.parametrize("cloud", ["s3", "gs"])
+def test_a_search_in_a_cloud_is_seen_and_exported_elsewhere(cloud, request, tmp_path):
+    bucket = request.getfixturevalue(cloud)
+    spec = small_spec(tmp_path, compute={"storage": bucket})
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    kdsearch = ("-m", "kdsearch.cli")
+    run(tmp_path, *kdsearch, "search", "space.yaml", cache="first")
+    (first,) = (tmp_path / "first").iterdir()
+    (tmp_path / "store").symlink_to(first)
+    check_whole(tmp_path)
+    shutil.move(tmp_path / "first", tmp_path / "gone")
+    at = ("--storage", bucket)
+    assert "small: complete" in run(tmp_path, *kdsearch, "status", "small", *at, cache="second")
+    at = ("--tracking-uri", spec["tracking"]["uri"])
+    run(tmp_path, *kdsearch, "export", "small", "--out", "student", *at, cache="second")
+    assert (tmp_path / "student/student.onnx").exists()

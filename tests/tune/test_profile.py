@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import kdsearch
 from kdsearch.cli import app
 from kdsearch.distill.profile import TABLE, TRACE, summed
+from kdsearch.spec import load_spec
 
 pytestmark = pytest.mark.slow
 
@@ -40,3 +41,7 @@ def test_a_profiled_search_tells_where_the_time_of_its_trials_went(local_ray: No
     for run in kdsearch.open_search("small", uri).trials["run_id"]:
         kept = [item.path for item in client.list_artifacts(run, "profile")]
         assert kept == [f"profile/{TABLE}", f"profile/{TRACE}"]
+
+    # What is shipped is not watched again whenever it is trained.
+    configs = [load_spec(path) for path in folder.glob("trials/*/config.yaml")]
+    assert configs and not any(config.compute.profile for config in configs)
