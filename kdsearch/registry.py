@@ -14,10 +14,12 @@ import ast
 import importlib
 import importlib.util
 import re
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -172,11 +174,7 @@ def _registered(kind: str) -> Mapping[str, Part]:
 
 
 def _from_user(kind: str, name: str, module: str, target: str) -> Part:
-    try:
-        spec = importlib.util.find_spec(module)
-    except Exception as error:  # its packages are imported, and may raise anything
-        raise InputError(f"{kind} '{name}': module '{module}' cannot be found: {error}") from error
-    if spec is None:
+    if (spec := _located(module)) is None:
         raise InputError(f"{kind} '{name}': there is no module '{module}' on the Python path")
     installed = _installed(spec.origin)
     foreign = InputError(
@@ -201,6 +199,20 @@ def _from_user(kind: str, name: str, module: str, target: str) -> Part:
         raise foreign
     facts = facts or {}
     return _describe(kind, name, module, node, facts)
+
+
+def _located(module: str) -> ModuleSpec | None:
+    """Where a module is, found without importing the packages that hold it, which would run their code."""
+    names, path = module.split("."), None
+    spec: ModuleSpec | None = None
+    for depth, name in enumerate(names, start=1):
+        if not name.isidentifier() or (depth > 1 and path is None):
+            return None
+        whole = ".".join(names[:depth])
+        finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
+        spec = next((found for find in finders if find and (found := find(whole, path))), None)
+        path = spec.submodule_search_locations if spec else None
+    return spec
 
 
 def _installed(origin: str | None) -> bool:

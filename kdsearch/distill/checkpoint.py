@@ -12,6 +12,7 @@ from torch import distributed, nn
 from torch.optim import Optimizer
 
 from kdsearch.errors import KdsearchError
+from kdsearch.files import replacing
 from kdsearch.storage import remove, send
 
 _log = logging.getLogger(__name__)
@@ -89,16 +90,14 @@ class Checkpoint:
             "random": torch.get_rng_state(),
             "random_cuda": cuda,
         }
-        part = self._path.with_name(self._path.name + ".part")
         try:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(state, part)
-            part.replace(self._path)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(self._path) as part:
+                torch.save(state, part)
             send(self._path)
         except (OSError, RuntimeError) as error:
             # Without it training goes on; if the disk is full, the result will say so.
             _log.warning("no checkpoint in %s: %s", self._path, error)
-            part.unlink(missing_ok=True)
         self._saved = time.monotonic()
 
     def remove(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kdsearch.data import Batch, Batches
@@ -110,6 +110,10 @@ def distill(
                 optimizer.zero_grad(set_to_none=True)
                 done += 1
             begin("data")
+        if data_parallel:
+            # Each worker has the mean over its shard; together they end, or not, in the same epoch.
+            distributed.all_reduce(sums)
+            sums /= distributed.get_world_size()
         metrics = _means(sums, len(batches), objective.labels)
         metrics |= {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
         if not math.isfinite(metrics["loss"]):

@@ -23,6 +23,7 @@ from kdsearch.distill.score import free_figures, score, score_trained, write_cla
 from kdsearch.distill.ship import as_trained, convert, is_converted, open_shipped, timed_as
 from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
 from kdsearch.errors import KdsearchError
+from kdsearch.files import write_whole
 from kdsearch.measure import (
     ALWAYS,
     Timings,
@@ -86,7 +87,7 @@ class Session:
             self.resident,
             self.worker,
             report=report,
-            timings=None if self._elsewhere else self.timings,
+            timings=None if self._elsewhere or self.worker.rank else self.timings,
             repeat=repeat,
             checkpoint=self._checkpoint(folder / CHECKPOINT, config, repeat),
             profile=profile,
@@ -94,9 +95,7 @@ class Session:
         if self.worker.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
             models.save_weights(student, folder / WEIGHTS)
-            (folder / INPUT).write_text(
-                json.dumps(self.resident.splits(config).described()), encoding="utf-8"
-            )
+            write_whole(folder / INPUT, json.dumps(self.resident.splits(config).described()))
             if is_converted(config.deploy):
                 metrics |= self._as_shipped(student, config, folder)
         return metrics | timed

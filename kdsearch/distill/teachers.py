@@ -6,17 +6,22 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, KdsearchError
+from kdsearch.files import write_whole
 from kdsearch.space import digest
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import fetch, send
+
+#: Seconds between two looks whether somebody else is done with a teacher.
+_LOOK = 0.5
 
 
 def teacher_config(spec: Spec, name: str) -> Spec:
@@ -102,19 +107,21 @@ class TeacherStore:
     def write(self, key: str, record: Mapping[str, Any]) -> None:
         """Note that a teacher is finished. Its weights must lie there already."""
         path = self.folder / f"{key}.json"
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(record, indent=2), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, json.dumps(record, indent=2))
         if self.path(record).parent == self.folder:
             send(self.path(record))
         send(path)
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Held by whoever trains the teacher; the system frees it when that process dies."""
+    def lock(self, key: str, given_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Held by whoever trains the teacher; the system frees it when that process dies.
+
+        Raises:
+            KdsearchError: When whoever waits for it has `given_up`.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{key}.lock"
-        file = _locked(path)
+        file = _locked(path, given_up)
         try:
             yield
         finally:
@@ -122,11 +129,18 @@ class TeacherStore:
             file.close()
 
 
-def _locked(path: Path) -> IO[str]:
+def _locked(path: Path, given_up: Callable[[], bool]) -> IO[str]:
     while True:
         file = path.open("w")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 return file
-        file.close()  # whoever held it before has removed it
+        except FileNotFoundError:
+            pass  # whoever held it before has removed it
+        except BlockingIOError:
+            if given_up():
+                file.close()
+                raise KdsearchError("another process trains it still") from None
+            time.sleep(_LOOK)
+        file.close()

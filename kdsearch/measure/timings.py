@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from kdsearch.files import write_whole
 from kdsearch.measure._measure import measure_architecture
 from kdsearch.measure.device import conditions, device_name
 from kdsearch.measure.figure import Figure
@@ -62,10 +62,8 @@ class Timings:
         self, path: Path, kept: Mapping[str, float], config: Mapping[str, object], where: Mapping[str, str]
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
         content = {"figures": kept, "model": config, "conditions": where}
-        part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, json.dumps(content, indent=1))
 
     def _key(self, model: nn.Module, config: Mapping[str, object], shape: Shape, classes: int) -> str:
         versions = [torch.__version__, *filter(None, [runtime_of(model)])]

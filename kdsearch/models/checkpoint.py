@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kdsearch.errors import InputError
+from kdsearch.files import replacing
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
@@ -18,10 +18,8 @@ def save_weights(model: nn.Module, path: Path) -> None:
     # Clones, because safetensors refuses tensors that share memory, as tied weights do.
     state = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        part = Path(folder) / path.name
+    with replacing(path) as part:
         save_file(state, part)
-        part.replace(path)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

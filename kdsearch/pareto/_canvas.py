@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdsearch.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -51,7 +53,6 @@ def plain(axes: Axes, *, x: str = "", title: str = "") -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as PNG so that who reads it meanwhile finds the old one or the new one, whole."""
-    part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, dpi=DPI, format="png")
-    part.replace(path)
+    """Write `figure` as PNG."""
+    with replacing(path) as part:
+        figure.savefig(part, dpi=DPI, format="png")

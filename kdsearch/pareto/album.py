@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kdsearch.files import write_whole
 from kdsearch.pareto import curves, importance, progress
 from kdsearch.pareto.confirmed import Confirmed
 from kdsearch.pareto.confirmed_plot import confirmed_figure, confirmed_png
 from kdsearch.pareto.diagram import Diagram, diagram, diagrams_png, diagrams_svg
 from kdsearch.pareto.front import Direction
 from kdsearch.pareto.marks import members
-from kdsearch.pareto.page import page, write_html, write_whole
+from kdsearch.pareto.page import page, write_html
 from kdsearch.pareto.parallel import parallel, parallel_figure, parallel_png
 from kdsearch.pareto.plots import front_figure
 from kdsearch.pareto.png import front_png

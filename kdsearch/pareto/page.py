@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdsearch.files import write_whole
 from kdsearch.pareto._canvas import INK
 
 if TYPE_CHECKING:
@@ -73,13 +74,6 @@ def write_html(figure: Figure, path: Path) -> None:
     """Write `figure` as one page of about 2 MB."""
     title = figure.layout.title.text or path.stem
     write_whole(path, page(str(title), picture(figure, "picture", kind="alone")))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that who reads it meanwhile finds the old one or the new one, whole."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 @cache

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from kdsearch.errors import InputError
+from kdsearch.files import write_whole
 from kdsearch.storage.bucket import MARK, bucket_of, first_line
 from kdsearch.storage.transfer import remove, send
 
@@ -30,9 +31,7 @@ def local(storage: str | Path) -> Path:
     folder = caches / hashlib.sha256(address.encode()).hexdigest()[:12]
     if not (folder / MARK).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{MARK}.{os.getpid()}"
-        part.write_text(address, encoding="utf-8")
-        part.replace(folder / MARK)
+        write_whole(folder / MARK, address)
     return folder
 
 

@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kdsearch.errors import InputError, KdsearchError
+from kdsearch.files import write_whole
 from kdsearch.measure import figures_of
 from kdsearch.pareto import sort_front, to_csv
 from kdsearch.pareto.confirmed import Confirmed, judge
-from kdsearch.pareto.page import write_whole
 from kdsearch.registry import metric
 from kdsearch.space import fingerprint
 from kdsearch.spec import Spec
-from kdsearch.storage import fetch, local, mirrored, send
+from kdsearch.storage import fetch, local, mirrored, remove, send
 from kdsearch.tracking import Writer
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, start_slots
 from kdsearch.tune.folder import LOCK, RAYS, tidy
 from kdsearch.tune.gallery import read_album, scores, show
+from kdsearch.tune.jobs import JobError
 from kdsearch.tune.ledger import without_teachers
 from kdsearch.tune.records import CHECKPOINT, WORKERS
 from kdsearch.tune.slots import Slots
+from kdsearch.tune.stopping import StoppedError
 from kdsearch.tune.teachers import get_teachers
 
 if TYPE_CHECKING:
@@ -193,13 +195,17 @@ def _one(
     place: Path, config: dict[str, Any], uid: str, seed: int, slots: Slots, display: Display
 ) -> dict[str, Any] | None:
     job = {"uid": f"confirm-{uid}", "kind": "confirm", "config": config, "repeat": seed}
-    post = slots.run({**job, "folder": str(place.absolute())})
-    (place / "student.safetensors").unlink(missing_ok=True)
-    if post.get("stopped"):
+    try:
+        post = slots.run({**job, "folder": str(place.absolute())})
+    except StoppedError:
         return None
-    if "error" in post:
-        display.note(f"seed {seed} of {uid.partition('-')[0]} failed: {post['error']}")
+    except JobError as error:
+        display.note(f"seed {seed} of {uid.partition('-')[0]} failed: {error}")
         return None
+    if post["stopped"]:
+        return None
+    for pattern in ("student.*", CHECKPOINT):
+        remove(place, pattern)
     place.mkdir(parents=True, exist_ok=True)
     write_whole(place / "metrics.json", json.dumps(post["metrics"]))
     return dict(post["metrics"])

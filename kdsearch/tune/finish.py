@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from kdsearch.tune.jobs import JobError
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.slots import Slots
 
@@ -16,7 +19,7 @@ def measure_front(ledger: Ledger, slots: Slots) -> None:
     trials; a member that these no longer support leaves the front.
     """
     ledger.writer.settle(_SETTLING)
-    posts = {}
+    found: dict[str, dict[str, Any]] = {}
     for uid in ledger.front.keys:
         job = {
             "uid": f"finish-{uid}",
@@ -24,11 +27,11 @@ def measure_front(ledger: Ledger, slots: Slots) -> None:
             "config": ledger[uid].config,
             "folder": str(ledger.trial_folder(uid).absolute()),
         }
-        posts[uid] = slots.run(job)
+        try:
+            found[uid] = slots.run(job)["metrics"]
+        except JobError as error:
+            ledger[uid].reason = f"could not be measured again: {error}"
     # Told only now: telling one would have been beside the next.
-    for uid, post in posts.items():
-        if "error" in post:
-            ledger[uid].reason = f"could not be measured again: {post['error']}"
-        else:
-            ledger.remeasure(uid, post["metrics"])
+    for uid, metrics in found.items():
+        ledger.remeasure(uid, metrics)
     ledger.rebuild_front()

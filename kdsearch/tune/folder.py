@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kdsearch.errors import InputError, nearest
+from kdsearch.files import sweep
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import beating, check, fetch, names, peek, remove, remove_folder, send
 from kdsearch.tune.records import CHECKPOINT, write_json
@@ -84,23 +85,28 @@ def old_folder(storage: Path, name: str) -> Iterator[Path]:
     with _held(folder):
         # Whoever held it is gone, and so is whoever waited for this lock of Optuna's.
         (folder / "study.journal.lock").unlink(missing_ok=True)
+        sweep(folder)
         remove(folder, _STOP)
         yield folder
 
 
 def check_same_space(folder: Path, spec: Spec) -> None:
     """Raise InputError when a search was begun with another space: its trials would not be comparable."""
-    earlier = load_spec(folder / SPEC).plain()
-    given = spec.plain()
-    fixed = {
-        key: (earlier[key], given[key]) for key in earlier if key not in ("search", "compute", "tracking")
-    }
-    fixed["search.seed"] = (earlier["search"]["seed"], given["search"]["seed"])
-    if changed := [key for key, (before, now) in fixed.items() if before != now]:
+    if changed := _changed(folder, spec):
         raise InputError(
             f"--resume {folder.name}: it was begun with another {', '.join(changed)}; "
             f"see {folder / SPEC}, or give the new search another name"
         )
+
+
+def _changed(folder: Path, spec: Spec) -> list[str]:
+    """The keys in which a search was begun otherwise, of those that make its trials what they are."""
+    earlier, given = load_spec(folder / SPEC).plain(), spec.plain()
+    fixed = {
+        key: (earlier[key], given[key]) for key in earlier if key not in ("search", "compute", "tracking")
+    }
+    fixed["search.seed"] = (earlier["search"]["seed"], given["search"]["seed"])
+    return [key for key, (before, now) in fixed.items() if before != now]
 
 
 def check_storage(storage: Path) -> None:
@@ -125,7 +131,7 @@ def runner(folder: Path) -> str | None:
 def _process(folder: Path) -> str | None:
     """Which process runs a search whose folder is this very one; None when nobody does."""
     try:
-        with (folder / LOCK).open("r+", encoding="utf-8") as file:
+        with (folder / LOCK).open("r", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
@@ -141,7 +147,7 @@ def write_about(folder: Path, **changes: Any) -> None:
 
 
 def read_about(folder: Path) -> Mapping[str, Any]:
-    """What is known of the search as a whole: `state`, `experiment`, `tags`, `planned`, `reason`."""
+    """What is known of the search as a whole: `state`, `experiment`, `tags`, `reason`."""
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -149,9 +155,28 @@ def read_about(folder: Path) -> Mapping[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
-def is_unfinished(folder: Path) -> bool:
-    """Whether a search has ended before it was complete."""
-    return read_about(folder).get("state", "complete") != "complete" and runner(folder) is None
+def begun_before(storage: Path, spec: Spec) -> str | None:
+    """The search that the same command began last, when it has not come to its end: it is to be resumed.
+
+    Raises:
+        InputError: When it still runs.
+    """
+    numbered = re.compile(re.escape(spec.name) + r"(?:-(\d+))?")
+    found = filter(None, map(numbered.fullmatch, names(searches(storage))))
+    for name in sorted((match.group() for match in found), key=lambda name: (len(name), name), reverse=True):
+        folder = searches(storage) / name
+        with suppress(OSError):
+            fetch(folder / SPEC)
+            fetch(folder / ABOUT)
+        try:
+            if _changed(folder, spec):
+                continue
+        except InputError:  # it cannot be read, or a part of it is no longer there
+            continue
+        if (held := runner(folder)) is not None:
+            raise InputError(f"{_runs(folder, held)}; --name NAME begins another beside it")
+        return name if read_about(folder).get("state", "complete") != "complete" else None
+    return None
 
 
 def ask_to_stop(folder: Path) -> None:
@@ -215,7 +240,11 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _taken(folder: Path, who: str) -> str:
-    return f"search '{folder.name}' runs in process {who}; it can be resumed when that has ended"
+    return f"{_runs(folder, who)}; it can be resumed when that has ended"
+
+
+def _runs(folder: Path, who: str) -> str:
+    return f"search '{folder.name}' runs in process {who}"
 
 
 def _lock(path: Path) -> IO[str]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kdsearch.background import repeated
+from kdsearch.files import write_whole
 from kdsearch.pareto.album import Album, write_pictures
 from kdsearch.pareto.importance import importances
-from kdsearch.pareto.page import write_whole
 from kdsearch.pareto.report import report
 from kdsearch.pareto.table import to_csv
 from kdsearch.tracking.table import log_front

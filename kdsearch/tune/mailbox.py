@@ -9,16 +9,10 @@ from typing import Any
 
 import ray
 
-#: A job whose worker group died so often is not tried again.
-ATTEMPTS = 3
-#: Kinds of jobs that train.
-TRAINING = ("trial", "teacher")
-#: Kinds of jobs that measure: of a group that does nothing else, where there is one.
-TIMING = "timing"
-MEASURING = (TIMING, "finish", "untrained")
+from kdsearch.tune.jobs import MEASURING, TRAINING, Job, Post
 
-Job = dict[str, Any]
-Post = dict[str, Any]
+#: A job whose worker group died so often, and came no epoch further, is not tried again.
+ATTEMPTS = 3
 
 
 @ray.remote(num_cpus=0, max_restarts=0)
@@ -42,8 +36,11 @@ class Mailbox:
         self._taken: dict[int, tuple[str, list[Job | None]]] = {}
         self._asked: dict[int, Counter[int]] = {}
         self._posts: dict[str, list[Post]] = {}
+        self._deaths: Counter[str] = Counter()
+        self._reached: dict[str, float] = {}
         self._ended: set[str] = set()
         self._stopped: set[str] = set()
+        self._gone: set[int] = set()
         self._closed = self._halted = False
         self._failure = ""
         self._patience, self._size = patience, workers
@@ -62,13 +59,14 @@ class Mailbox:
                 elif self._failure:
                     self._add(job["uid"], {"error": self._failure, "blame": "cluster", "done": True})
                 else:
-                    self._waiting.append({**job, "attempt": 1})
+                    self._waiting.append(job)
                 self._changed.notify_all()
 
     async def take(self, slot: int, token: str, number: int, worker: Any = None) -> Job | None:
         """Job `number` of the group in `slot`, waiting until there is one; None means that none will come.
 
-        `worker` is the handle of the actor that asks.
+        `worker` is the handle of the actor that asks. Who dies while it waits here would go on waiting, and
+        be given a job: once the group has started anew there are none for its former `token`.
         """
         self._watch = self._watch or asyncio.create_task(self._look())
         async with self._changed:
@@ -87,6 +85,8 @@ class Mailbox:
                     jobs.append(None)
                 else:
                     await self._changed.wait()
+                    if self._taken[slot][0] != token:
+                        return None
                     continue
                 self._changed.notify_all()
             return jobs[number]
@@ -109,9 +109,17 @@ class Mailbox:
         return None
 
     async def ready(self, slot: int = 0) -> None:
-        """Wait until the worker group in `slot` has asked for a job, or none ever will."""
+        """Wait until the worker group in `slot` has asked for a job, or will not."""
         async with self._changed:
-            await self._changed.wait_for(lambda: slot in self._taken or self._failure or self._closed)
+            await self._changed.wait_for(
+                lambda: slot in self._taken or slot in self._gone or self._failure or self._closed
+            )
+
+    async def lose(self, slot: int) -> None:
+        """The worker group in `slot` will not ask for a job any more."""
+        async with self._changed:
+            self._gone.add(slot)
+            self._changed.notify_all()
 
     def _restart(self, slot: int, token: str) -> None:
         jobs = self._taken.get(slot, ("", []))[1]
@@ -119,8 +127,9 @@ class Mailbox:
         job = jobs[-1] if jobs else None
         if job is None or job["uid"] in self._ended or job["uid"] not in self._posts:
             return
-        if job["attempt"] < ATTEMPTS:
-            self._waiting.appendleft({**job, "attempt": job["attempt"] + 1})
+        self._deaths[job["uid"]] += 1
+        if self._deaths[job["uid"]] < ATTEMPTS:
+            self._waiting.appendleft(job)
         else:
             reason = f"its worker died {ATTEMPTS} times"
             self._add(job["uid"], {"error": reason, "blame": "memory", "done": True})
@@ -156,6 +165,10 @@ class Mailbox:
     def _add(self, uid: str, post: Post) -> None:
         self._posts[uid].append(post)
         self._heard[uid] = time.monotonic()
+        if (epoch := post.get("epoch", {}).get("epoch", 0)) > self._reached.get(uid, 0):
+            # Over days a node may be taken away any number of times.
+            self._reached[uid] = epoch
+            del self._deaths[uid]
         if post.get("done"):
             self._ended.add(uid)
             self._heard.pop(uid)
@@ -178,8 +191,8 @@ class Mailbox:
     async def forget(self, uid: str) -> None:
         """Drop a job that has ended, and all it said."""
         async with self._changed:
-            self._posts.pop(uid, None)
-            self._heard.pop(uid, None)
+            for kept in (self._posts, self._heard, self._deaths, self._reached):
+                kept.pop(uid, None)
             self._ended.discard(uid)
             self._stopped.discard(uid)
 
@@ -192,8 +205,8 @@ class Mailbox:
             self._halted = self._halted or uid is None
             stopping = set(self._posts) if uid is None else {uid}
             self._stopped |= stopping
-            # A trial waits for its timing, and will stop by itself.
-            for job in [j for j in self._waiting if j["uid"] in stopping and j.get("kind") != TIMING]:
+            # What measures is soon done, and somebody waits for it.
+            for job in [j for j in self._waiting if j["uid"] in stopping and j.get("kind") in TRAINING]:
                 self._waiting.remove(job)
                 self._add(job["uid"], {"stopped": True, "done": True})
             self._changed.notify_all()
@@ -212,8 +225,8 @@ class Mailbox:
         async with self._changed:
             self._closed = True
             self._waiting.clear()
-            self._ended |= set(self._posts)
-            self._heard.clear()
+            for uid in [uid for uid in self._posts if uid not in self._ended]:
+                self._add(uid, {"stopped": True, "done": True})
             self._changed.notify_all()
         for worker in [worker for workers in self._workers.values() for worker in workers]:
             ray.kill(worker)
@@ -223,18 +236,6 @@ class Mailbox:
         async with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-
-def run_job(mailbox: Any, job: Job) -> Post:
-    """Submit one job and wait for its end. Returns the last post."""
-    uid, seen = job["uid"], 0
-    ray.get(mailbox.submit.remote(job))
-    while True:
-        posts = ray.get(mailbox.posts.remote(uid, seen))
-        seen += len(posts)
-        if posts[-1].get("done"):
-            mailbox.forget.remote(uid)
-            return dict(posts[-1])
 
 
 async def _lives(worker: Any) -> bool:

@@ -13,15 +13,18 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from kdsearch.files import sweep, write_whole
 from kdsearch.space import config_yaml, describe, fingerprint
 
 State = Literal["running", "complete", "failed", "stopped"]
 
 TRIAL, RESULT, EPOCHS = "trial.json", "result.json", "epochs.jsonl"
 WEIGHTS, CHECKPOINT = "student.safetensors", "checkpoint.pt"
+#: The calls in which a trial failed.
+TRACEBACK = "error.txt"
 #: The files of a trial that the search writes, and, of the others, those that only a worker may write.
 DRIVERS = (TRIAL, RESULT, EPOCHS, "config.yaml")
-WORKERS = ("student.*", "input.json", "classes.csv", CHECKPOINT)
+WORKERS = ("student.*", "input.json", "classes.csv", CHECKPOINT, TRACEBACK)
 #: Why a trial is `stopped` that goes on when its search is resumed.
 INTERRUPTED = "the search was stopped"
 
@@ -64,7 +67,7 @@ class Record:
 def write_trial(folder: Path, record: Record) -> None:
     """Note that a trial begins."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(config_yaml(record.config), encoding="utf-8")
+    write_whole(folder / "config.yaml", config_yaml(record.config))
     write_json(folder / TRIAL, asdict(record))
 
 
@@ -82,13 +85,7 @@ def write_epoch(folder: Path, time: int, metrics: Mapping[str, float]) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Write a file that is either whole or not there."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, json.dumps(content, indent=1))
 
 
 def read_epochs(folder: Path, *, repair: bool = False) -> list[dict[str, Any]]:
@@ -138,11 +135,10 @@ def has_weights(folder: Path) -> bool:
 
 
 def _sweep(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.name.startswith("."):
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.suffix == ".part" or (path.name in (TRIAL, RESULT) and _parse(path) is None):
-            path.unlink()
+    sweep(folder)
+    for path in (folder / TRIAL, folder / RESULT):
+        if _parse(path) is None:
+            path.unlink(missing_ok=True)
     if not (folder / TRIAL).exists() and not (folder / RESULT).exists():
         shutil.rmtree(folder)
     else:

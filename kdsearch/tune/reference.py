@@ -15,6 +15,8 @@ from kdsearch.pareto.words import is_fraction
 from kdsearch.registry import metric
 from kdsearch.space import RandomTrial, corners, sample
 from kdsearch.spec import Spec, load_spec
+from kdsearch.tune.jobs import JobError
+from kdsearch.tune.records import write_json
 from kdsearch.tune.slots import Slots
 
 #: In the folder of a search.
@@ -31,8 +33,7 @@ def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:
         KdsearchError: When no extreme student can be measured.
     """
     path = folder / FILE
-    if path.exists():
-        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    if (kept := _kept(path)) is not None:
         return kept
     open_ended = [name for name in spec.objectives if not is_fraction(name)]
     extremes = pd.DataFrame(_extremes(spec, slots, folder.absolute()) if open_ended else [])
@@ -42,8 +43,16 @@ def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:
         else _beyond(extremes[metric(name)], way)
         for name, way in spec.objectives.items()
     }
-    path.write_text(json.dumps(reference), encoding="utf-8")
+    write_json(path, reference)
     return reference
+
+
+def _kept(path: Path) -> dict[str, float] | None:
+    try:
+        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return kept
 
 
 def _beyond(figures: pd.Series[float], way: Direction) -> float:
@@ -60,11 +69,10 @@ def _extremes(spec: Spec, slots: Slots, folder: Path) -> list[dict[str, Any]]:
         config = load_spec({**drawn, "student": student}).plain()
         with TemporaryDirectory(dir=folder) as place:
             job = {"uid": f"untrained-{number}", "kind": "untrained", "config": config, "folder": place}
-            post = slots.run(job)
-        if "error" in post:
-            reason = post["error"]
-        else:
-            figures.append(dict(post["metrics"]))
+            try:
+                figures.append(dict(slots.run(job)["metrics"]))
+            except JobError as error:
+                reason = str(error)
     if not figures:
         raise KdsearchError(f"no extreme student can be measured: {reason}")
     return figures

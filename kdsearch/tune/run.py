@@ -17,6 +17,7 @@ from kdsearch.distill.matching import match_layers
 from kdsearch.distill.preflight import Facts, preflight
 from kdsearch.distill.profile import TABLE, summed, write_seconds
 from kdsearch.errors import KdsearchError
+from kdsearch.files import write_whole
 from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
 from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
@@ -37,15 +38,16 @@ from kdsearch.tune.folder import (
     RAYS,
     SPEC,
     TEACHERS,
+    begun_before,
     check_same_space,
     check_storage,
-    is_unfinished,
     new_folder,
     old_folder,
     tidy,
     write_about,
 )
 from kdsearch.tune.gallery import album_of, refreshed, show
+from kdsearch.tune.jobs import LostError
 from kdsearch.tune.known import cost_of, remembering
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals
@@ -98,7 +100,8 @@ def run_search(
     Args:
         spec: What to search.
         file: The file that it came from, for messages.
-        name: Of the search; by default the spec's, with a number where that is taken.
+        name: Of the search; by default the spec's, with a number where that is taken. The same command again
+            goes on with the search that it began, unless that is complete.
         resume: Go on with the search of that name: what is finished is kept.
         address: Of a Ray cluster; None starts Ray here.
         display: Where it shows how it is going.
@@ -112,12 +115,13 @@ def run_search(
     check_this_machine(spec, address)
     storage = local(spec.compute.storage)
     check_storage(storage)
+    if name is None and (name := begun_before(storage, spec)):
+        display.note(f"search {name} was not finished: it goes on (--name NAME begins another)")
+        resume = True
     held = old_folder(storage, name) if resume and name else new_folder(storage, spec.name, name)
     with held as folder:
         if resume:
             check_same_space(folder, spec)
-        elif is_unfinished(folder.with_name(spec.name)):
-            display.note(f"search {spec.name} is not finished: --resume {spec.name} goes on with it")
         facts = preflight(spec, file)
         started = time.perf_counter()
         with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
@@ -134,7 +138,7 @@ def _attended(
     writer = Writer(resolve_uri(spec.tracking.uri), experiment, folder.name, resume=resume)
     patience = 20.0
     try:
-        (folder / SPEC).write_text(dump_yaml(spec.plain()), encoding="utf-8")
+        write_whole(folder / SPEC, dump_yaml(spec.plain()))
         write_about(folder, experiment=experiment, tags=tags, state="running", reason="")
         writer.start(tags, {SPEC: dump_yaml(spec.plain())}, after=slots.wait)
         with stoppable(folder) as stop:
@@ -157,6 +161,8 @@ def _attended(
             raise KdsearchError(
                 f"{where}: {error.strerror or error}; what was complete is kept, and {again}"
             ) from error
+        if isinstance(error, LostError):
+            raise KdsearchError(f"{error}; what was complete is kept, and {again}") from None
         raise
     finally:
         slots.close(patience)
@@ -174,7 +180,7 @@ def _search(
     started: float,
 ) -> Outcome:
     teachers = _teachers(spec, slots, display, stop)
-    (folder / TEACHERS).write_text(dump_yaml(teachers), encoding="utf-8")
+    write_whole(folder / TEACHERS, dump_yaml(teachers))
     writer.text(None, dump_yaml(teachers), TEACHERS)
     writer.experiment(saved_views(folder.name, metrics_of(spec)))
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
@@ -210,6 +216,8 @@ def _search(
         reasons = {record.reason for record in ledger if record.reason} or {"no trial was run"}
         if stop.error or not stop:
             raise KdsearchError(stop.error or "no trial succeeded: " + "; ".join(sorted(reasons)))
+        if not ledger.records:
+            raise StoppedError("stopped before the first trial")
     display.note("measuring the front")
     measure_front(ledger, slots)
     for uid in ledger.front.keys:

@@ -10,9 +10,10 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from kdsearch.tune.display import Display
+from kdsearch.tune.jobs import LostError
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Finished, Proposals
-from kdsearch.tune.records import INTERRUPTED
+from kdsearch.tune.records import INTERRUPTED, TRACEBACK
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.stopping import Stop
 
@@ -25,8 +26,8 @@ _ADOPTIONS = 3
 class StudySearcher(Searcher):  # type: ignore[misc]
     """Runs as many trials at once as there are worker groups.
 
-    Tune would end at once on an error raised here. One that writing met is kept in `failure` instead, and the
-    search stops.
+    Tune would end at once on an error raised here. One that leaves nothing to go on with, as a full disk, is
+    kept in `failure` instead, and the search stops.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._orphans: deque[str] = deque()
         self._adoptions = Counter[str]()
         self._row: list[str] = []
-        self.failure: OSError | None = None
+        self.failure: OSError | LostError | None = None
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The config of the next trial; None while all groups are busy."""
@@ -51,7 +52,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             return None
         try:
             return self._begin(trial_id)
-        except OSError as error:
+        except (OSError, LostError) as error:
             self._fail(error)
             return str(Searcher.FINISHED)
 
@@ -99,6 +100,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._adoptions[uid] += 1
             self._orphans.append(uid)
             return
+        if error and self._slots.lost:
+            self._fail(LostError())
+            return
         try:
             self._end(uid, result["posts"][-1] if result and "posts" in result else {})
         except OSError as failure:
@@ -114,7 +118,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             reason = str(last.get("error", "its actor died"))
             self._ledger.end(uid, "failed", {}, reason, infeasible=last.get("blame") == "memory")
             if not self._ledger[uid].baseline:  # of the same student: it would fail in the same way
-                self._count(reason, blame=str(last.get("blame", "code")))
+                self._count(uid, reason, blame=str(last.get("blame", "code")))
         else:
             self._ledger.end(uid, "complete", last.get("metrics", {}))
             self._row.clear()
@@ -122,7 +126,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._proposals.tell(record)
         self._display.update(self._ledger, self._proposals.planned, record)
 
-    def _count(self, reason: str, blame: str) -> None:
+    def _count(self, uid: str, reason: str, blame: str) -> None:
         """Stop on the third failure of the same kind in a row.
 
         A recipe that diverges, or that does not fit into memory, is one the sampler learns to avoid: that
@@ -134,9 +138,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._row.clear()
         self._row.append(_kind(reason))
         if len(self._row) >= _SAME:
-            self._stop.request(f"{_SAME} trials in a row failed with the same error: {reason}")
+            where = self._ledger.trial_folder(uid) / TRACEBACK
+            more = f"; the calls are in {where}" if where.exists() else ""
+            self._stop.request(f"{_SAME} trials in a row failed with the same error: {reason}{more}")
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: OSError | LostError) -> None:
         self.failure = self.failure or error
         self._stop.request(str(error))
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 from kdsearch.spec import Compute
 from kdsearch.storage import address_of
+from kdsearch.tune.jobs import run_job, submit
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ HEAD = "node:__internal_head__"
 #: Workers that die, over a whole search and a group, before the group is given up. A job ends after three,
 #: so that many are only reached where nodes are taken away for days.
 _RESTARTS = 1000
+#: Seconds in which a mailbox that lives answers.
+_ANSWER = 10.0
 
 
 class Slots:
@@ -60,8 +64,9 @@ class Slots:
         self.mailbox: Any = Mailbox.options(**placed).remote(  # type: ignore[attr-defined]
             compute.epoch_timeout, compute.workers, self._measures
         )
-        self._alive = count
+        self._alive, self._counting = count, Lock()
         self._up = Event()
+        self.stopping = Event()
         self._ray = ray
         bundle = {"CPU": float(compute.cpus_per_worker)} | (
             {"GPU": float(compute.gpus_per_worker)} if compute.gpus_per_worker else {}
@@ -87,7 +92,9 @@ class Slots:
             self._train(slot, workers, bundle, storage, folder)
         except Exception as error:
             _log.warning("worker group %d is gone: %s", slot, error)
-            self._alive -= not measures
+            with self._counting:
+                self._alive -= not measures
+            self.mailbox.lose.remote(slot)
             if measures or not self._alive:
                 what = "the worker that measures is gone" if measures else "no worker group is left"
                 self.mailbox.fail.remote(f"{what}: {error}")
@@ -125,13 +132,11 @@ class Slots:
         trainer.fit()
 
     def submit(self, job: dict[str, Any]) -> None:
-        """Queue a job; once this has returned it can be asked what it posts."""
-        self._ray.get(self.mailbox.submit.remote(job))
+        """Queue a job; once this has returned it can be asked what it posts. Raises LostError."""
+        submit(self.mailbox, job)
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Submit one job and wait for its end. Returns the last post."""
-        from kdsearch.tune.mailbox import run_job
-
+        """Submit one job and wait for its end. Returns the last post; raises as `run_job` does."""
         return run_job(self.mailbox, job)
 
     @property
@@ -143,22 +148,36 @@ class Slots:
         """Return once a worker group that trains is up, or none will be."""
         self._ray.get(self.mailbox.ready.remote())
 
+    @property
+    def lost(self) -> bool:
+        """Whether the mailbox is gone."""
+        try:
+            self._ray.get(self.mailbox.__ray_ready__.remote(), timeout=_ANSWER)
+        except self._ray.exceptions.RayActorError:
+            return True
+        except self._ray.exceptions.GetTimeoutError:
+            pass
+        return False
+
     def stop(self) -> None:
         """Let every job end after the epoch that it is at."""
+        self.stopping.set()
         self.mailbox.stop.remote()
 
     def close(self, timeout: float = 20.0) -> None:
-        """Let every group finish what it is at, for so long, and free its resources.
+        """Let all groups finish what they are at, for so many seconds, and free their resources.
 
         With no time at all what runs is killed; the groups themselves go with Ray, or once they are up again.
         """
+        self.stopping.set()
         if not timeout:
             with suppress(self._ray.exceptions.RayError):
-                self._ray.get(self.mailbox.abandon.remote(), timeout=10)
+                self._ray.get(self.mailbox.abandon.remote(), timeout=_ANSWER)
             return
         self.mailbox.close.remote()
+        until = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(max(0.0, until - time.monotonic()))
         self._ray.kill(self.mailbox)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from kdsearch.distill.teachers import TeacherStore, teacher_key
 from kdsearch.errors import KdsearchError
 from kdsearch.spec import Spec
+from kdsearch.tune.jobs import JobError
 from kdsearch.tune.slots import Slots
 
 
@@ -25,7 +26,7 @@ def get_teachers(
 
     def get(name: str) -> dict[str, Any]:
         key = teacher_key(spec, name)
-        with store.lock(key):
+        with store.lock(key, slots.stopping.is_set):
             if (record := store.record(key)) is not None:
                 note(f"teacher {name}: in the store, validation accuracy {record['metrics']['accuracy']:.2%}")
                 return record
@@ -37,16 +38,21 @@ def get_teachers(
                 "config": spec.plain(),
                 "folder": str(store.folder),
             }
-            post = slots.run(job)
-        if "error" in post:
-            raise KdsearchError(f"teacher '{name}': {post['error']}")
-        note(f"teacher {name}: validation accuracy {post['record']['metrics']['accuracy']:.2%}")
-        return dict(post["record"])
+            try:
+                record = slots.run(job)["record"]
+            except JobError as error:
+                raise KdsearchError(f"teacher '{name}': {error}") from None
+        note(f"teacher {name}: validation accuracy {record['metrics']['accuracy']:.2%}")
+        return dict(record)
 
     if not spec.teachers:
         return {}
     with ThreadPoolExecutor(slots.count) as pool:
-        return dict(zip(spec.teachers, pool.map(get, spec.teachers), strict=True))
+        try:
+            return dict(zip(spec.teachers, pool.map(get, spec.teachers), strict=True))
+        except KeyboardInterrupt:
+            slots.close(0)  # what the pool waits for
+            raise
 
 
 def best_teacher(spec: Spec, records: dict[str, dict[str, Any]]) -> str | None:

@@ -10,13 +10,16 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from kdsearch.storage import address_of, fetch, local, send
 from kdsearch.tune.folder import LOCK
-from kdsearch.tune.records import CHECKPOINT, DRIVERS
+from kdsearch.tune.jobs import MEASURING, TIMING, JobError, run_job
+from kdsearch.tune.records import CHECKPOINT, DRIVERS, TRACEBACK
 
 
 def work(setup: dict[str, Any]) -> None:
@@ -45,10 +48,15 @@ def work(setup: dict[str, Any]) -> None:
     storage, root = local(setup["storage"]), Path(setup["root"])
     elsewhere = partial(_timed_elsewhere, mailbox, storage, root) if setup["timed_elsewhere"] else None
     session = Session(storage, worker, elsewhere)
-    number, this = 0, ray.get_runtime_context().current_actor
+    this = ray.get_runtime_context().current_actor
     ended = time.perf_counter()
-    while (job := ray.get(mailbox.take.remote(slot, token, number, this))) is not None:
-        number += 1
+    for number in count():
+        try:
+            job = ray.get(mailbox.take.remote(slot, token, number, this))
+        except ray.exceptions.RayActorError:
+            return  # the search is over, though not well
+        if job is None:
+            return
         idle = time.perf_counter() - ended
         post = _Post(mailbox, job["uid"], silent=worker.rank > 0)
         failed = False
@@ -59,7 +67,9 @@ def work(setup: dict[str, Any]) -> None:
             post({**_do(job, folder, session, post.epoch, idle), "done": True})
         except Exception as error:
             failed = True
-            post({**_failure(error), "trace": traceback.format_exc(limit=-12), "done": True})
+            if not _is_of_another(error):
+                _write_trace(folder)
+                post.failure(_failure(error))
             if worker.world_size > 1:
                 # The other workers may be waiting for this one's gradients: only a new group is sound.
                 post.flush()
@@ -80,7 +90,8 @@ def _do(
 ) -> dict[str, Any]:
     from kdsearch.spec import load_spec
 
-    started = time.perf_counter()
+    if job["kind"] in MEASURING and session.worker.rank > 0:
+        return {}  # nothing may run beside what is timed
     spec = load_spec(job["config"])
     if job["kind"] in ("finish", "timing"):
         fetch(folder, without=(*DRIVERS, CHECKPOINT))
@@ -107,27 +118,27 @@ def _do(
             stopped = metrics["epoch"] < spec.optim.epochs
             if session.worker.rank == 0:
                 send(folder, without=(*DRIVERS, CHECKPOINT))
-            return {"metrics": metrics, "stopped": stopped, "busy": time.perf_counter() - started}
+            return {"metrics": metrics, "stopped": stopped}
 
 
 def _timed_elsewhere(mailbox: Any, storage: Path, root: Path, config: Any, folder: Path) -> dict[str, float]:
     """The timed figures of a config, by metric, from the group that measures; its files are in `folder`."""
-    from kdsearch.errors import KdsearchError
-    from kdsearch.tune.mailbox import TIMING, run_job
-
     send(folder, without=(*DRIVERS, CHECKPOINT))
     if folder.is_relative_to(storage):
         folder = root / folder.relative_to(storage)
     uid = f"timing-{uuid.uuid4().hex}"
     job = {"uid": uid, "kind": TIMING, "config": config.plain(), "folder": str(folder)}
-    post = run_job(mailbox, job)
-    if "error" in post:
-        raise KdsearchError(f"it could not be timed: {post['error']}")
-    return dict(post["metrics"])
+    try:
+        return dict(run_job(mailbox, job)["metrics"])
+    except JobError as error:
+        raise JobError(f"it could not be timed: {error}") from None
 
 
 class _Post:
-    """Posts of one job. The answer to a post is read with the next one, so that no epoch waits for it."""
+    """Posts of one job. The answer to a post is read with the next one, so that no epoch waits for it.
+
+    Of a group the first worker speaks, unless another fails.
+    """
 
     def __init__(self, mailbox: Any, uid: str, silent: bool) -> None:
         self._mailbox, self._uid, self._silent = mailbox, uid, silent
@@ -139,6 +150,11 @@ class _Post:
                 # An asynchronous actor may run two calls in either order, and this one must be the last.
                 self.flush()
             self._answer = self._mailbox.post.remote(self._uid, post)
+
+    def failure(self, post: dict[str, Any]) -> None:
+        """Report why the job failed; of several workers the first to say so is believed."""
+        self._silent = False
+        self({**post, "done": True})
 
     def epoch(self, metrics: dict[str, float]) -> bool:
         """Report an epoch; False when training should end here."""
@@ -182,6 +198,22 @@ def _token(worker: Any) -> str:
     if worker.world_size > 1:
         distributed.broadcast_object_list(names, src=0)
     return names[0]
+
+
+def _write_trace(folder: Path) -> None:
+    """Keep the calls in which a job just failed: the author of a part wants to know where."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+        send(folder / TRACEBACK)
+
+
+def _is_of_another(error: Exception) -> bool:
+    """Whether a worker only noticed that another one of its group is gone."""
+    from torch import distributed
+
+    known = isinstance(error, distributed.DistError)
+    return known or any(word in str(error) for word in ("gloo", "NCCL", "Connection closed by peer"))
 
 
 def _failure(error: Exception) -> dict[str, Any]:

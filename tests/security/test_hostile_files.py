@@ -116,6 +116,20 @@ def test_a_part_is_nothing_that_happens_to_be_installed(kind: str, name: str):
         find(kind, name)
 
 
+def test_a_package_that_a_part_is_said_to_lie_in_is_not_imported(tmp_path: Path, harmed: Path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "outer/inner").mkdir(parents=True)
+    for folder in ("outer", "outer/inner"):
+        (tmp_path / folder / "__init__.py").write_text("open('proof', 'w').close()")
+    (tmp_path / "outer/inner/part.py").write_text("def loss(student_logits, labels): ...")
+    assert find("loss", "outer.inner.part:loss").needs == ("student_logits", "labels")
+    with pytest.raises(InputError, match="there is no module"):
+        find("loss", "outer.inner.none:loss")
+    with pytest.raises(InputError, match=r"there is no module 'this\.x'"):
+        find("objective", "this.x:y")
+    assert "this" not in sys.modules
+
+
 def test_a_spec_that_names_a_shell_is_refused(harmed: Path):
     commands = {"name": "subprocess:getoutput", "cmd": f"touch {harmed}"}
     for spec in (

@@ -77,7 +77,7 @@ def test_all_problems_are_told_at_once_with_file_line_and_key(tmp_path: Path):
         ("student", "mpl", "student.name: unknown model 'mpl'; did you mean 'mlp'?"),
         ("student", {"name": "mlp", "hidden": [8, 2.5]}, "student.hidden.1: expected an integer, got 2.5"),
         ("student", {"name": "mlp", "hidden": 8}, "student.hidden: expected a list, got 8"),
-        ("student", {"name": "no.such:Net"}, "model 'no.such:Net': module 'no.such' cannot be found"),
+        ("student", {"name": "no.such:Net"}, "model 'no.such:Net': there is no module 'no.such'"),
         ("student", {"name": "json:Net"}, "model 'json:Net': 'json' defines no 'Net'"),
         ("distill", {"losses": {}}, "distill.losses: "),
         ("distill", {"losses": {"kd": {}}}, "distill.losses.kd: this loss needs a teacher, and the spec"),

@@ -82,6 +82,8 @@ def test_three_failures_in_a_row_of_one_kind_stop_the_search(local_ray, tmp_path
         kdsearch.search(spec)
     trials = kdsearch.open_search("small", spec["tracking"]["uri"]).trials
     assert len(trials) == 3 and set(trials["state"]) == {"failed"}
+    calls = [path.read_text() for path in (tmp_path / "store/searches/small/trials").glob("*/error.txt")]
+    assert len(calls) == 3 and all("in forward" in text and "this model breaks" in text for text in calls)
 
 
 def test_a_loss_that_always_diverges_stops_the_search(local_ray, tmp_path):
@@ -105,6 +107,25 @@ def test_a_killed_trial_actor_costs_no_trial(tmp_path):
             wait_until(lambda number=number: len(list(search.glob("trials/*/epochs.jsonl"))) == number, 60)
             (actor,) = session_of(process.pid, *TRIAL_ACTOR)
             os.kill(actor, signal.SIGKILL)
+        said = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, said
+    check_whole(tmp_path)
+    trials = kdsearch.open_search("small", changes["tracking"]["uri"]).trials
+    assert len(trials) == 3 and set(trials["state"]) == {"complete"}
+
+
+@pytest.mark.long
+def test_a_killed_mailbox_ends_the_search_and_it_can_be_resumed(tmp_path):
+    changes = faulty(tmp_path, []) | {"optim": {"lr": 0.05, "epochs": 600}}
+    with running(tmp_path, **changes) as process:
+        search = tmp_path / "store/searches/small"
+        wait_until(lambda: len(list(search.glob("trials/*/epochs.jsonl"))) == 2, 60)
+        (mailbox,) = session_of(process.pid, "ray::Mailbox")
+        os.kill(mailbox, signal.SIGKILL)
+        said = process.communicate(timeout=120)[0]
+    assert process.returncode == 1, said
+    assert "that hands out the trials died" in said and "--resume small" in said and "Traceback" not in said
+    with running(tmp_path, "--resume", "small") as process:
         said = process.communicate(timeout=120)[0]
     assert process.returncode == 0, said
     check_whole(tmp_path)

@@ -8,9 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from small import small_spec
 
 from kdsearch.errors import InputError
-from kdsearch.tune.folder import ask_to_stop, asked_to_stop, new_folder, old_folder, runner
+from kdsearch.spec import dump_yaml, load_spec
+from kdsearch.tune.folder import (
+    SPEC,
+    ask_to_stop,
+    asked_to_stop,
+    begun_before,
+    new_folder,
+    old_folder,
+    runner,
+    write_about,
+)
 from kdsearch.tune.study import mend
 
 HOLD = """
@@ -83,3 +94,25 @@ def test_a_journal_is_cut_at_its_first_line_that_is_not_whole(tail, tmp_path):
     mend(journal)
     assert journal.read_bytes() == whole
     mend(Path(tmp_path / "none"))
+
+
+def test_the_same_command_again_goes_on_with_what_it_began(tmp_path):
+    spec = load_spec(small_spec(tmp_path))
+    assert begun_before(tmp_path, spec) is None
+    for name, state in (("small", "complete"), ("small-2", "stopped"), ("small-10", "complete")):
+        folder = tmp_path / "searches" / name
+        folder.mkdir(parents=True)
+        (folder / SPEC).write_text(dump_yaml(spec.plain()))
+        write_about(folder, state=state)
+    assert begun_before(tmp_path, spec) is None  # the last is complete
+    write_about(folder, state="running")  # its process was killed
+    assert begun_before(tmp_path, spec) == "small-10"
+    assert begun_before(tmp_path, load_spec(small_spec(tmp_path), ["search.trials=9"])) == "small-10"
+    assert begun_before(tmp_path, load_spec(small_spec(tmp_path), ["search.seed=9"])) is None
+    (folder / SPEC).write_text("no: spec")
+    assert begun_before(tmp_path, spec) == "small-2"
+    with (
+        old_folder(tmp_path, "small-2"),
+        pytest.raises(InputError, match=r"'small-2' runs in process .* --name NAME begins another"),
+    ):
+        begun_before(tmp_path, spec)

@@ -38,7 +38,7 @@ def running(
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": USER},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [USER, os.environ.get("PYTHONPATH")]))},
     )
     try:
         yield process

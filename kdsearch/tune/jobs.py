@@ -1,0 +1,66 @@
+"""Jobs, as those see them who order them: the mailbox of a search gives them to its worker groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kdsearch.errors import KdsearchError
+from kdsearch.tune.stopping import StoppedError
+
+#: Kinds of jobs that train.
+TRAINING = ("trial", "teacher", "confirm")
+#: Kinds of jobs that measure: of a group that does nothing else, where there is one.
+TIMING = "timing"
+MEASURING = (TIMING, "finish", "untrained")
+
+Job = dict[str, Any]
+Post = dict[str, Any]
+
+
+class JobError(KdsearchError):
+    """A job failed."""
+
+
+class LostError(KdsearchError):
+    """The mailbox is gone: what was under way goes on when the search is resumed."""
+
+    def __init__(self) -> None:
+        super().__init__("the process on the head node that hands out the trials died")
+
+
+def submit(mailbox: Any, job: Job) -> None:
+    """Queue a job; once this has returned it can be asked what it posts. Raises LostError."""
+    _answer(mailbox.submit.remote(job))
+
+
+def run_job(mailbox: Any, job: Job) -> Post:
+    """Submit one job and wait for its end. Returns the last post.
+
+    Raises:
+        JobError: When it failed.
+        StoppedError: When it was stopped before it began.
+        LostError: When the mailbox is gone.
+    """
+    uid, seen = job["uid"], 0
+    submit(mailbox, job)
+    while True:
+        posts = _answer(mailbox.posts.remote(uid, seen))
+        seen += len(posts)
+        if posts[-1].get("done"):
+            break
+    mailbox.forget.remote(uid)
+    last: Post = posts[-1]
+    if "error" in last:
+        raise JobError(last["error"])
+    if last.keys() == {"stopped", "done"}:
+        raise StoppedError("stopped before it began")
+    return last
+
+
+def _answer(call: Any) -> Any:
+    import ray
+
+    try:
+        return ray.get(call)
+    except ray.exceptions.RayActorError:
+        raise LostError from None
