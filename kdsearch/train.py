@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, KdsearchError
 from kdsearch.export import Student, check_out, write_export
 from kdsearch.space import canonical, dimensions, fingerprint
 from kdsearch.spec import Spec, load_spec
@@ -62,7 +62,12 @@ def train_config(
         if checked.compute.profile:
             _keep_profile(checked, Path(part), report)
         if out is not None:
-            write_export(out, Student(config, Path(part), described, metrics, _records(checked)))
+            try:
+                write_export(out, Student(config, Path(part), described, metrics, _records(checked)))
+            except (KdsearchError, OSError):
+                kept = shutil.copytree(part, out.with_name(f"{out.name}-not-exported"), dirs_exist_ok=True)
+                report(f"what was trained is kept in {kept}")
+                raise
     return metrics
 
 

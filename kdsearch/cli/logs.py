@@ -28,14 +28,20 @@ def logs(
             raise typer.Exit(jobs.follow(job, lambda text: typer.echo(text, nl=False)))
         typer.echo(jobs.said(job), nl=False)
         return
+    from kdsearch.storage import fetch
     from kdsearch.tune.folder import LOG, find_folder, runner
 
-    folder = find_folder(storage, name)
-    (folder / LOG).touch()
-    with (folder / LOG).open(encoding="utf-8") as file:
-        while True:
-            runs = runner(folder) is not None
-            typer.echo(file.read(), nl=False)
-            if not (follow and runs):
-                return
-            time.sleep(_PAUSE)
+    file, told = find_folder(storage, name) / LOG, 0
+    while True:
+        runs = runner(file.parent) is not None
+        # The file of a bucket is another one each time that it is fetched.
+        fetch(file)
+        if file.exists():
+            with file.open("rb") as lines:
+                lines.seek(told)
+                new = lines.read()
+            typer.echo(new.decode(errors="replace"), nl=False)
+            told += len(new)
+        if not (follow and runs):
+            return
+        time.sleep(_PAUSE)

@@ -21,6 +21,7 @@ def ui(
     from kdsearch.errors import InputError
     from kdsearch.spec import load_spec
     from kdsearch.tracking import check_uri, resolve_uri
+    from kdsearch.tracking.store import database
 
     address = uri or (load_spec(space).tracking.uri if space else tracking_uri(None))
     check_uri(address)
@@ -28,7 +29,7 @@ def ui(
         typer.echo(f"the runs are kept by a server: open {address}")
         return
     resolved = resolve_uri(address)
-    if resolved.startswith("sqlite:///") and not Path(resolved.removeprefix("sqlite:///")).exists():
+    if (file := database(resolved)) is not None and not file.exists():
         raise InputError(
             f"there is no store {address} here yet: run a search first, or name it with --tracking-uri"
         )

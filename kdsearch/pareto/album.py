@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kdsearch.constraints import Constraint
 from kdsearch.files import write_whole
 from kdsearch.pareto import curves, importance, progress
 from kdsearch.pareto.confirmed import Confirmed
@@ -40,6 +42,7 @@ class Album:
             `gain`, `reason`, the metrics, `config`, and, where it is known, `curve` (a mapping an epoch).
         teachers: The accuracy of each, in [0, 1].
         importances: The share of each dimension in each objective.
+        constraints: Which a member of the front must hold.
         confirmed: What fresh runs said, once there are any.
     """
 
@@ -50,6 +53,7 @@ class Album:
     trials: pd.DataFrame
     teachers: Mapping[str, float] = field(default_factory=dict)
     importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    constraints: Sequence[Constraint] = ()
     confirmed: Confirmed | None = None
 
     @cached_property
@@ -65,7 +69,13 @@ class Album:
     @cached_property
     def hypervolumes(self) -> list[float]:
         """After each complete trial."""
-        return progress.hypervolumes(self.complete, self.objectives, self.reference)
+        columns = list(self.objectives)
+        counted = self.complete.astype(dict.fromkeys(columns, float))
+        for constraint in self.constraints:
+            counted.loc[[not constraint.holds(value) for value in counted[constraint.name]], columns] = (
+                math.nan
+            )
+        return progress.hypervolumes(counted, self.objectives, self.reference)
 
     @property
     def diagrams(self) -> list[tuple[str, Diagram]]:

@@ -73,9 +73,11 @@ class Work:
         self.state, self.changed = state, at or now()
 
     def put(self, file: Upload | Text | Remove) -> None:
-        """Add a file operation; a text that is to be overwritten before it was ever written is dropped."""
+        """Add a file operation; one that it makes needless, before it was ever done, is dropped."""
         if isinstance(file, Text):
             self.files = [f for f in self.files if not (isinstance(f, Text) and f.file == file.file)]
+        elif isinstance(file, Upload):
+            self.files = [f for f in self.files if f != file]
         self.files.append(file)
 
     def drop_values(self) -> None:

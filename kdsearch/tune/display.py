@@ -58,14 +58,13 @@ class Lines:
         """A line once the trial has ended."""
         if record.state == "running":
             return
-        done = sum(other.state != "running" for other in ledger)
         values = ", ".join(
             f"{name} {record.metrics[name]:.4g}" for name in ledger.objectives if name in record.metrics
         )
         mark = "*" if record.uid in ledger.front else " "
         what = values or f"{record.state}: {record.reason}"
         baseline = f" [baseline: {record.baseline}]" if record.baseline else ""
-        self.note(f"[{done}/{planned}] {mark} {what} | {record.recipe}{baseline}")
+        self.note(f"[{ledger.counts.total()}/{planned}] {mark} {what} | {record.recipe}{baseline}")
 
     def close(self) -> None:
         """Nothing to close."""
@@ -76,7 +75,7 @@ class LiveTable:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._started = time.monotonic()
+        self._started, self._before = time.monotonic(), 0
         columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[eta]}")
         self._progress = Progress(TextColumn("trials"), *columns, console=console)
         self._task = self._progress.add_task("", total=None, eta="")
@@ -89,16 +88,15 @@ class LiveTable:
     def update(self, ledger: Ledger, planned: int, record: Record) -> None:
         """Draw the table anew."""
         if self._live is None:
-            self._started = time.monotonic()
+            self._started, self._before = time.monotonic(), ledger.counts.total()
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
-        done = sum(other.state != "running" for other in ledger)
-        eta = ""
-        if 1 < done < planned:
-            left = (time.monotonic() - self._started) / done * (planned - done)
+        done, eta = ledger.counts.total(), ""
+        if self._before + 1 < done < planned:
+            left = (time.monotonic() - self._started) / (done - self._before) * (planned - done)
             eta = f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left"
         self._progress.update(self._task, completed=done, total=planned, eta=eta)
-        self._live.update(Group(self._progress, self._states(ledger), self._last(ledger)))
+        self._live.update(Group(self._progress, self._states(ledger), self._running(ledger)))
 
     def close(self) -> None:
         """Take the table away."""
@@ -108,24 +106,27 @@ class LiveTable:
 
     def _states(self, ledger: Ledger) -> Table:
         table = Table(box=None, pad_edge=False)
-        states = [record.state for record in ledger]
         cells: dict[str, Any] = {
-            state: states.count(state) for state in ("complete", "running", "failed", "stopped")
+            "complete": ledger.counts["complete"],
+            "running": len(ledger.running),
+            "failed": ledger.counts["failed"],
+            "stopped": ledger.counts["stopped"],
+            "front": len(ledger.front),
         }
-        cells["front"] = len(ledger.front)
+        # Whoever is best in something is on the front.
+        front = [ledger[uid].metrics for uid in ledger.front.keys]
         for name, direction in ledger.objectives.items():
             best = max if direction == "maximize" else min
-            values = [r.metrics[name] for r in ledger if r.state == "complete" and name in r.metrics]
+            values = [metrics[name] for metrics in front]
             cells[f"best {name}"] = f"{best(values):.4g}" if values else "-"
         for name in cells:
             table.add_column(name, justify="right")
         table.add_row(*map(str, cells.values()))
         return table
 
-    def _last(self, ledger: Ledger) -> Text:
-        running = [record.recipe for record in ledger if record.state == "running"]
+    def _running(self, ledger: Ledger) -> Text:
         return Text(
-            "\n".join(f"running  {recipe}" for recipe in running),
+            "\n".join(f"running  {record.recipe}" for record in ledger.running.values()),
             style="dim",
             overflow="ellipsis",
             no_wrap=True,

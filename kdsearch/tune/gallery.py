@@ -51,6 +51,7 @@ def album_of(
         trials=trials,
         teachers=scores(teachers),
         importances=importances(study, ledger.objectives),
+        constraints=ledger.constraints,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -53,6 +54,9 @@ class Ledger:
         self.folder = folder
         self.writer = writer
         self.records: dict[str, Record] = {}
+        #: How many trials have ended in each way, and those that run: a search asks for it at every trial.
+        self.counts: Counter[State] = Counter()
+        self.running: dict[str, Record] = {}
         self.front = Front(self.objectives)
         #: The point up to which hypervolumes count; nothing until it is fixed.
         self.reference: dict[str, float] = {}
@@ -82,8 +86,16 @@ class Ledger:
             record = Record(uid, len(self.records), config, baseline, params=dict(params or {}), began=now())
             write_trial(self.trial_folder(uid), record)
             self.records[uid] = record
+        self._count(record)
         self._tell_start(record)
         return record
+
+    def _count(self, record: Record) -> None:
+        if record.state == "running":
+            self.running[record.uid] = record
+        else:
+            self.running.pop(record.uid, None)
+            self.counts[record.state] += 1
 
     def _tell_start(self, record: Record) -> None:
         tags = {
@@ -121,6 +133,7 @@ class Ledger:
         record = self.records[uid]
         record.state, record.metrics, record.reason = state, dict(metrics), reason
         record.infeasible, record.ended = infeasible, now()
+        self._count(record)
         write_result(self.trial_folder(uid), record)
         self._tell_end(record)
         if state == "complete" and self.feasible(metrics):
@@ -154,8 +167,7 @@ class Ledger:
     def _note_hypervolume(self) -> None:
         """The front's hypervolume as a metric of the search, by the number of complete trials."""
         if self.reference and len(self.front):
-            done = sum(record.state == "complete" for record in self)
-            self.writer.metrics(None, {"hypervolume": self._volume}, done)
+            self.writer.metrics(None, {"hypervolume": self._volume}, self.counts["complete"])
 
     def feasible(self, metrics: Mapping[str, float]) -> bool:
         """Whether every constraint holds."""
@@ -182,6 +194,9 @@ class Ledger:
         for uid in self.front.keys:
             if not has_weights(self.trial_folder(uid)):
                 self.records[uid].state = "running"
+        for record in self:
+            if not record.unfinished:
+                self._count(record)
         self.rebuild_front()
 
     def replay(self) -> None:

@@ -141,7 +141,7 @@ class Proposals:
         if not self._queue and self._left > 0:
             self._ask()
         if not self._queue and self.spec.search.baselines:
-            if any(record.state == "running" for record in self.ledger):
+            if self.ledger.running:
                 return None
             self._queue.extend(self._twins())
         return self._queue.popleft() if self._queue else Finished()

@@ -212,7 +212,7 @@ def _search(
     with refreshed(album, folder, writer):
         _tune(proposals, ledger, slots, display, stop, folder)
     display.close()
-    if not any(record.state == "complete" for record in ledger):
+    if not ledger.counts["complete"]:
         reasons = {record.reason for record in ledger if record.reason} or {"no trial was run"}
         if stop.error or not stop:
             raise KdsearchError(stop.error or "no trial succeeded: " + "; ".join(sorted(reasons)))

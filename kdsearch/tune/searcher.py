@@ -132,7 +132,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         A recipe that diverges, or that does not fit into memory, is one the sampler learns to avoid: that
         stops a search only as long as no trial at all has succeeded.
         """
-        if blame != "code" and any(record.state == "complete" for record in self._ledger):
+        if blame != "code" and self._ledger.counts["complete"]:
             return
         if self._row and self._row[0] != _kind(reason):
             self._row.clear()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kdsearch.constraints import parse_constraints
 from kdsearch.pareto import hypervolume, hypervolumes
 from kdsearch.pareto.album import pictures, write_pictures
 from kdsearch.pareto.confirmed import judge
@@ -78,6 +79,15 @@ def test_hypervolume_after_each_trial_is_that_of_the_trials_so_far(album):
     trials, reference = album.complete, album.reference
     expected = [hypervolume(trials.head(n), album.objectives, reference) for n in range(1, len(trials) + 1)]
     assert hypervolumes(trials, album.objectives, reference) == pytest.approx(expected)
+
+
+def test_trials_that_break_a_constraint_add_nothing_to_the_hypervolume(album):
+    bound = float(album.complete["latency_ms"].median())
+    bounded = replace(album, constraints=parse_constraints(f"latency_ms <= {bound}", ["latency_ms"]))
+    kept = album.complete[album.complete["latency_ms"] <= bound]
+    assert 0 < len(kept) < len(album.complete) == len(bounded.hypervolumes)
+    expected = hypervolume(kept, album.objectives, album.reference)
+    assert bounded.hypervolumes[-1] == pytest.approx(expected) != pytest.approx(album.hypervolumes[-1])
 
 
 def test_the_story_says_what_was_gained_what_was_used_and_what_was_idle(album):

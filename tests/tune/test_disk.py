@@ -25,7 +25,7 @@ def scene(folder: Path, script: str, **changes: Any) -> list[str]:
         folder, teachers={}, distill={"losses": {"ce": {"weight": {"float": [0.1, 1]}}}}, **changes
     )
     (folder / "space.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
-    search = f"PYTHONPATH={USER} {sys.executable} -m kdsearch.cli search space.yaml"
+    search = f"PYTHONPATH={USER}:$PYTHONPATH {sys.executable} -m kdsearch.cli search space.yaml"
     done = subprocess.run(
         ["unshare", "-rm", "bash", "-c", script.replace("$search", search)],
         cwd=folder,
@@ -44,8 +44,10 @@ def test_a_full_disk_stops_the_search_clearly_and_it_goes_on_when_there_is_room(
         mount -t tmpfs -o size=1m tmpfs store
         $search; echo exit $?
         ls store/searches/small/trials/*/result.json | wc -l
-        mount -o remount,size=100m store
-        $search --resume small; echo exit $?
+        dd if=/dev/zero of=store/rest 2>/dev/null
+        $search --resume small; echo full $?
+        rm store/rest; mount -o remount,size=100m store
+        $search; echo exit $?
         cp -r store/searches kept
     """
     search = {"sampler": "random", "trials": 30, "seed": 0, "concurrent": 1, "baselines": False}
@@ -55,6 +57,8 @@ def test_a_full_disk_stops_the_search_clearly_and_it_goes_on_when_there_is_room(
     (error,) = [line for line in lines[:first] if line.startswith("error: ")]
     assert "No space left on device" in error
     assert "--resume small goes on with it" in "".join(lines[:first])
+    (still,) = [line for line in lines[first:second] if line.startswith("error: ")]
+    assert "No space left on device" in still and "full 1" in lines
     kept = int(lines[first + 1])
     assert kept > 3
     (told,) = [line for line in lines if "trials are kept" in line]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
-from running import finish, running, wait_for
+from running import finish, running, session_of, wait_for, wait_until
 
 import kdsearch
 
@@ -25,3 +26,25 @@ def test_ctrl_c_keeps_what_is_done_and_prints_the_front(tmp_path):
     assert found.state == "stopped"
     assert 4 <= (found.trials["state"] == "complete").sum() < 100
     assert len(found.front) and found.front["test_accuracy"].notna().all()
+
+
+def test_ctrl_c_before_the_first_trial_says_so(tmp_path):
+    with running(tmp_path) as process:
+        wait_for(process, "teacher wide: training")
+        process.send_signal(signal.SIGINT)
+        rest = finish(process)
+    assert process.returncode == 1 and "Traceback" not in rest, rest
+    assert "stopped before the first trial" in rest
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_teacher(tmp_path):
+    teachers = {"slow": {"model": {"name": "sleepy:Sleepy", "seconds": 100}, "epochs": 1}}
+    distill = {"losses": {"kd": {"temperature": {"float": [1, 4]}}}}
+    with running(tmp_path, teachers=teachers, distill=distill) as process:
+        wait_until(lambda: session_of(process.pid, "ray::RayTrainWorker"), 90)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(1)
+        rest = finish(process, timeout=40)
+    assert process.returncode == 130 and "Traceback" not in rest, rest
+    assert "stopped at once; --resume small goes on with it" in rest
