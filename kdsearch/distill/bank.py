@@ -12,8 +12,10 @@ import fcntl
 import json
 import logging
 import math
+import mmap
 import os
 import shutil
+import uuid
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,19 +57,32 @@ class Bank:
         self.limit = limit
         self._device, self._device_left = device, device_limit
         self._open: dict[Path, Tensor] = {}
-        self._full = False
+        self.closed = False
+        self._said: set[str] = set()
         self.sweep()
 
-    def shelf(self, about: Mapping[str, Any], shape: tuple[int, ...], dtype: torch.dtype) -> Shelf:
+    def shelf(
+        self, about: Mapping[str, Any], shape: tuple[int, ...], dtype: torch.dtype, share: float = 1.0
+    ) -> Shelf:
         """The shelf of one output of a teacher.
 
         Args:
             about: All that determines the output, as plain values; what is found under it is trusted.
             shape: Of a view: rows, and the shape of the output for one image.
             dtype: In which it is kept.
+            share: Of the room in the bank that it may help to fill.
+        """
+        return Shelf(self, *self.place(about, shape, dtype), shape, dtype, share)
+
+    def place(
+        self, about: Mapping[str, Any], shape: tuple[int, ...], dtype: torch.dtype
+    ) -> tuple[Path, dict[str, Any]]:
+        """The folder of an output, and what is told of it there.
+
+        The name of its `teacher` is told, but does not count: under another one its outputs are the same.
         """
         content = {**about, "shape": list(shape), "dtype": str(dtype).removeprefix("torch.")}
-        return Shelf(self, self.folder / digest(content), content, shape, dtype)
+        return self.folder / digest({k: v for k, v in content.items() if k != "teacher"}), content
 
     def view(self, path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
         """The rows in a file, if it is there and whole; a damaged one is removed."""
@@ -76,13 +91,14 @@ class Bank:
             try:
                 with path.open("rb") as file:
                     whole = _whole(file, size)
-            except OSError:
+                if not whole:
+                    _log.warning("%s in the teacher bank is damaged: its teacher is run again", path)
+                    path.unlink(missing_ok=True)
+                    return None
+                rows = mapped(path, shape, dtype)
+            except (OSError, RuntimeError):  # RuntimeError: it was removed just now
                 return None
-            if not whole:
-                _log.warning("%s in the teacher bank is damaged: its teacher is run again", path)
-                path.unlink(missing_ok=True)
-                return None
-            self._open[path] = self._placed(mapped(path, shape, dtype), size)
+            self._open[path] = self._placed(rows, size)
         return self._open[path]
 
     def _placed(self, rows: Tensor, size: int) -> Tensor:
@@ -96,13 +112,25 @@ class Bank:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / "about.json"
         if not target.exists():
-            part = target.with_suffix(f".{os.getpid()}")
+            part = target.with_suffix(f".{uuid.uuid4().hex}")
             part.write_text(json.dumps(about), encoding="utf-8")
             part.replace(target)
 
-    def room_for(self, size: int) -> bool:
-        """Whether so many more bytes may be kept."""
-        return self.used() + size <= self.limit
+    def room_for(self, size: int, share: float = 1.0) -> bool:
+        """Whether so many more bytes may be kept, filling no more than a share of the bank; says why not."""
+        if self.closed:
+            return False
+        self.folder.mkdir(parents=True, exist_ok=True)
+        most = share * self.limit
+        if self.used() + size > most:
+            what = "outputs" if share == 1 else "features"
+            full = f"is full: bank.bytes leaves {most / 1e9:.4g} GB to {what}"
+        elif shutil.disk_usage(self.folder).free < size:
+            full = "has no room left on its disk"
+        else:
+            return True
+        self.once(f"the teacher bank in {self.folder} {full}; teachers are run for what it lacks")
+        return False
 
     def used(self) -> int:
         """Bytes that all files take."""
@@ -135,12 +163,18 @@ class Bank:
             os.close(file)
 
     def give_up(self, error: Exception) -> None:
-        """Say once that nothing more can be kept."""
-        if not self._full:
-            _log.warning(
-                "the teacher bank in %s cannot be written (%s): teachers are run instead", self.folder, error
+        """Keep nothing more, and say so, unless all that went wrong is that the bank was cleared."""
+        if not isinstance(error, FileNotFoundError) and not self.closed:
+            self.closed = True
+            self.once(
+                f"the teacher bank in {self.folder} cannot be written ({error}): teachers are run instead"
             )
-        self._full = True
+
+    def once(self, text: str, level: int = logging.WARNING) -> None:
+        """Say something, unless it has been said."""
+        if text not in self._said:
+            self._said.add(text)
+            _log.log(level, "%s", text)
 
 
 class Shelf:
@@ -150,12 +184,19 @@ class Shelf:
     """
 
     def __init__(
-        self, bank: Bank, folder: Path, about: Mapping[str, Any], shape: tuple[int, ...], dtype: torch.dtype
+        self,
+        bank: Bank,
+        folder: Path,
+        about: Mapping[str, Any],
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        share: float,
     ) -> None:
         self._bank, self._folder, self._about = bank, folder, about
-        self._shape, self._dtype = shape, dtype
+        self._shape, self._dtype, self._share = shape, dtype, share
         self._size = math.prod(shape) * dtype.itemsize
         self._writing: _Writing | None = None
+        self._room: dict[int, bool] = {}
 
     def read(self, view: int, rows: slice | Tensor) -> Tensor | None:
         """Some rows of a view, (count, …); None when they are not kept."""
@@ -184,8 +225,11 @@ class Shelf:
         writing.rows[start:end] = rows.to(writing.rows.device)
         writing.done = end
         if end == self._shape[0]:
-            writing.publish(self._folder / f"view-{view}")
             self._writing = None
+            try:
+                writing.publish(self._folder / f"view-{view}")
+            except OSError as error:
+                self._bank.give_up(error)
 
     def close(self) -> None:
         """Drop what is unfinished."""
@@ -196,7 +240,9 @@ class Shelf:
     def _started(self, view: int) -> _Writing | None:
         """A file of its own for this view, unless somebody else writes it or there is no room."""
         try:
-            if not self._bank.room_for(self._size + _TAIL):
+            if view not in self._room:  # asked once: where images have one view, every batch comes here
+                self._room[view] = self._bank.room_for(self._size + _TAIL, self._share)
+            if self._bank.closed or not self._room[view]:
                 return None
             self._bank.label(self._folder, self._about)
             path = self._folder / f"view-{view}.part"
@@ -207,12 +253,16 @@ class Shelf:
             try:
                 # Reserved now: on a full disk, writing to mapped memory would kill the process.
                 os.posix_fallocate(file, 0, self._size + _TAIL)
-                return _Writing(view, path, file, mapped(path, self._shape, self._dtype, write=True))
-            except (OSError, RuntimeError):
+                # Not by its path, under which there may be another file by now.
+                memory = mmap.mmap(file, self._size)
+                return _Writing(
+                    view, path, file, torch.frombuffer(memory, dtype=self._dtype).view(self._shape)
+                )
+            except OSError:
                 path.unlink(missing_ok=True)
                 os.close(file)
                 raise
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             self._bank.give_up(error)
             return None
 
@@ -228,7 +278,7 @@ class _Writing:
     done: int = 0
 
     def publish(self, target: Path) -> None:
-        """Put the file in its place."""
+        """Put the file in its place, unless it was removed while it was written."""
         size = self.rows.numel() * self.rows.element_size()
         with os.fdopen(self.file, "r+b") as file:
             checksum = _checksum(file, size)
@@ -236,16 +286,18 @@ class _Writing:
             file.write(_MARK + checksum.to_bytes(4, "little"))
             file.truncate()
             file.flush()
-            self.path.replace(target)
+            if _is_at(self.file, self.path):
+                self.path.replace(target)
 
     def abandon(self) -> None:
-        self.path.unlink(missing_ok=True)
+        if _is_at(self.file, self.path):
+            self.path.unlink(missing_ok=True)
         os.close(self.file)
 
 
-def mapped(path: Path, shape: tuple[int, ...], dtype: torch.dtype, *, write: bool = False) -> Tensor:
+def mapped(path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """The rows of a file, in memory that all processes share."""
-    return torch.from_file(str(path), shared=write, size=math.prod(shape), dtype=dtype).view(shape)
+    return torch.from_file(str(path), size=math.prod(shape), dtype=dtype).view(shape)
 
 
 def _size(path: Path) -> int:
@@ -259,8 +311,16 @@ def _locked(file: int, path: Path) -> bool:
     """Whether this process may write a file: nobody else does, and it has not just been published."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.fstat(file).st_ino == path.stat().st_ino
-    except (BlockingIOError, FileNotFoundError):
+    except BlockingIOError:
+        return False
+    return _is_at(file, path)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one that lies under a path: another may, once the bank was cleared."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
         return False
 
 

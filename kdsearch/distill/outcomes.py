@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from kdsearch.distill.bank import Bank
-from kdsearch.space import digest
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +79,8 @@ def outcomes(
         shape: How many rows, and how long each.
         dtype: In which they are kept.
     """
-    content = {**about, "shape": list(shape), "dtype": str(dtype).removeprefix("torch.")}
-    path = bank.folder / digest(content) / "view-all"
+    folder, content = bank.place(about, shape, dtype)
+    path = folder / "view-all"
     cells = (shape[0], shape[1] + 4 // dtype.itemsize)
     size = math.prod(cells) * dtype.itemsize
     try:
@@ -91,7 +90,7 @@ def outcomes(
         if not path.exists():
             if not bank.room_for(size):
                 return None
-            bank.label(path.parent, content)
+            bank.label(folder, content)
             _make(path, size)
             if not path.exists():
                 return None

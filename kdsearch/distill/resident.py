@@ -131,7 +131,9 @@ class Resident:
             return None
         if self._bank is None:
             folder = self.store.folder.parent / "bank"
-            self._bank = Bank(folder, spec.bank.bytes, self.device, spec.bank.device_bytes)
+            # Workers that share a GPU share its memory.
+            on_device = int(spec.bank.device_bytes * min(1, spec.compute.gpus_per_worker))
+            self._bank = Bank(folder, spec.bank.bytes, self.device, on_device)
         return self._bank
 
     def teacher_logits(self, spec: Spec, name: str, split: SplitName) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -153,6 +154,7 @@ def shelves(
     loop: Batches,
     worker: Worker,
     outputs: Mapping[tuple[str, str], tuple[int, ...]],
+    graded: Collection[str] = (),
 ) -> Shelves | None:
     """Where the bank keeps some outputs of a config's teachers; None where it keeps none.
 
@@ -163,22 +165,34 @@ def shelves(
         loop: The batches that they see.
         worker: Which of them are its own.
         outputs: The shape for one image of each, by teacher and layer.
+        graded: The teachers whose gradients for the images are asked for too: of these it keeps nothing.
     """
     bank = resident.bank(config)
     if bank is None:
         return None
+    for name in graded:
+        why = "a loss asks for its gradients for the images, which are not kept"
+        bank.once(f"the teacher '{name}' is run, not read from the bank: {why}", logging.INFO)
+    outputs = {output: shape for output, shape in outputs.items() if output[0] not in graded}
+    if not outputs:
+        return None
     common = {
         "images": resident.splits(config).digest,
-        "batch": loop.rows // len(loop),
         "device": worker.device.type,
         "precision": precision,
     }
-    names = {teacher for teacher, _ in outputs}
-    about = {n: {"teacher": n, "weights": resident.digest(config, n)} | common for n in names}
+    teachers = config.tree("teachers")["teachers"]
+    about = {
+        name: {"teacher": name, "model": teachers[name]["model"], "weights": resident.digest(config, name)}
+        | common
+        for name in {teacher for teacher, _ in outputs}
+    }
+    # A last digit may depend on how many images a teacher is shown at a time.
+    batch = {"batch": loop.rows // len(loop)}
     if not loop.augmented:
-        return Shelves(bank, config.bank, outputs, about, loop)
+        return Shelves(bank, config.bank, outputs, about, loop, batch)
     augment = {"augment": config.data.augment.model_dump()}
-    views = augment | {"seed": loop.seed, "worker": f"{worker.rank} of {worker.world_size}"}
+    views = augment | batch | {"seed": loop.seed, "worker": f"{worker.rank} of {worker.world_size}"}
     lasting = augment if all_outcomes(config, loop) else None
     return Shelves(bank, config.bank, outputs, about, loop, views, lasting)
 
@@ -195,7 +209,8 @@ def all_outcomes(config: Spec, loop: Batches) -> bool:
     return config.bank.outcomes and loop.outcomes > 0
 
 
-Keep = Callable[[Mapping[tuple[str, str], tuple[int, ...]]], Shelves | None]
+#: Given the last two arguments of `shelves`.
+Keep = Callable[[Mapping[tuple[str, str], tuple[int, ...]], Collection[str]], Shelves | None]
 
 
 def assemble(
@@ -205,7 +220,7 @@ def assemble(
     resident: Resident,
     splits: Splits,
     *,
-    keep: Keep = lambda outputs: None,
+    keep: Keep = lambda outputs, graded: None,
 ) -> tuple[Teachers, Objective]:
     """The teachers that some losses of a config need, and its student with these, ready to be trained."""
     use = config.distill.teachers
@@ -237,14 +252,15 @@ def assemble(
     sizes = {(n, layer.path): layer.shape for n in hinted for layer in sides.teachers[n][1]}
     outputs = {(n, path): sizes[n, path] for n, paths in hinted.items() for path in paths}
     outputs |= {(n, LOGITS): (len(known.get(n, splits.classes)),) for n in answering}
+    gradients = "teacher_image_gradient" in needs
     teachers = Teachers(
         models,
         answering,
         hinted,
         classes=len(splits.classes),
-        gradients="teacher_image_gradient" in needs,
+        gradients=gradients,
         known=known,
-        shelves=keep(outputs) if outputs else None,
+        shelves=keep(outputs, answering if gradients else ()) if outputs else None,
     )
     return teachers, Objective(student, terms, members, combine)
 

@@ -17,6 +17,8 @@ from kdsearch.spec import BankUse
 
 #: What a teacher puts out at its end stands among its layers under this name.
 LOGITS = ""
+#: Of the bank, what features may fill: logits are small, and asked for by most trials.
+FEATURES = 0.9
 
 #: A teacher's layers for some images.
 Run = Callable[[str, Tensor, list[str]], dict[str, Tensor]]
@@ -46,9 +48,9 @@ class Shelves:
             outputs: The shape for one image of each, by teacher and layer.
             about: All that determines a teacher's outputs, by its name, as plain values.
             batches: Of the images that it sees.
-            views: What determines the views, as plain values.
-            lasting: As `views`, but without a seed: logits are then kept for every way in which an image can
-                be seen, of teachers of which nothing else is asked; None for the views of this seed alone.
+            views: What determines the views and the batches in which they are seen, as plain values.
+            lasting: What determines the ways in which images can be seen: logits are then kept for each of
+                these, of teachers of which nothing else is asked; None for the views of this seed alone.
         """
         self._batches = batches
         self._dtype = torch.float16 if use.dtype == "fp16" else torch.float32
@@ -71,6 +73,7 @@ class Shelves:
                 {**about[teacher], **views, "layer": layer, "topk": self._cut(teacher, layer)},
                 (rows, *self._kept_shape(teacher, layer, shape)),
                 self._dtype,
+                1.0 if layer == LOGITS else FEATURES,
             )
             for (teacher, layer), shape in outputs.items()
         }
@@ -112,8 +115,10 @@ class Shelves:
             for start in range(0, len(missing), size):
                 chosen = places[start : start + size]
                 output = run(teacher, self._batches.shown(keys[chosen]), [LOGITS])[LOGITS]
-                rows[chosen] = self._encoded(teacher, LOGITS, output).cpu()
-                self._outcomes[teacher].write(keys[chosen], rows[chosen])
+                # What is there already was asked to fill the batch: others may be reading it.
+                lacked = missing[start : start + size]
+                rows[lacked] = self._encoded(teacher, LOGITS, output[: len(lacked)]).cpu()
+                self._outcomes[teacher].write(keys[lacked], rows[lacked])
             rows = rows.to(batch.images.device)
             self._epochs[teacher] = batch.view, rows
         return rows

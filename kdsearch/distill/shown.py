@@ -57,7 +57,7 @@ class Teachers:
             members: Those whose logits are used.
             hinted: The paths of the layers whose features are used, by teacher, the deepest last.
             classes: How many there are.
-            gradients: Whether the gradients for the images are used as well.
+            gradients: Whether the gradients of the members for the images are used as well.
             known: The classes of those that know only some, by teacher.
             shelves: Of the bank; None to run the teachers. Gradients are not kept there: they are as large as
                 the images, and wanted of a whole forward and backward pass.
@@ -65,10 +65,10 @@ class Teachers:
         self.models = models
         self.members = members
         self.classes = classes
-        self.gradients = gradients
+        self.graded = members if gradients else ()
         self.known = known or {}
         self.competence = competence([self.known.get(name) for name in members], classes)
-        self.shelves = None if gradients else shelves
+        self.shelves = shelves
         self.taps = {name: Taps(models[name], hinted.get(name, ())) for name in models}
         self.wanted = {
             name: [*hinted.get(name, ()), *([LOGITS] if name in members else ())] for name in models
@@ -76,13 +76,11 @@ class Teachers:
 
     def __call__(self, batch: Batch) -> Shown:
         """What the teachers show for one batch, without gradients of their own."""
-        with torch.set_grad_enabled(self.gradients):
-            images = batch.images.detach().requires_grad_() if self.gradients else batch.images
-            answers = {
-                name: self._answer(name, wanted, batch, images) for name, wanted in self.wanted.items()
-            }
+        images = batch.images.detach().requires_grad_() if self.graded else batch.images
+        answers = {name: self._answer(name, wanted, batch, images) for name, wanted in self.wanted.items()}
+        with torch.set_grad_enabled(bool(self.graded)):
             members = [self._widened(name, answers[name][LOGITS]) for name in self.members]
-            gradients = [image_gradient(z, batch.labels, images) for z in members if self.gradients]
+            gradients = [image_gradient(z, batch.labels, images) for z in members if self.graded]
         features = {
             (name, layer): feature.detach()
             for name, answer in answers.items()
@@ -96,9 +94,13 @@ class Teachers:
         return Shown(logits, features, torch.stack(gradients) if gradients else None, able)
 
     def _answer(self, name: str, wanted: list[str], batch: Batch, images: Tensor) -> dict[str, Tensor]:
-        if self.shelves is None:
-            return self._run(name, images, wanted)
-        return self.shelves.answer(name, wanted, batch, self._run)
+        if name in self.graded:
+            with torch.enable_grad():
+                return self._run(name, images, wanted)
+        with torch.no_grad():
+            if self.shelves is None:
+                return self._run(name, batch.images, wanted)
+            return self.shelves.answer(name, wanted, batch, self._run)
 
     def _run(self, name: str, images: Tensor, layers: list[str]) -> dict[str, Tensor]:
         """The outputs of some layers, in the order in which they run; the model ends at the last of them."""

@@ -256,18 +256,22 @@ def test_past_its_limit_nothing_more_is_kept(tmp_path: Path):
 def test_a_full_disk_is_told_once_and_costs_no_trial(tmp_path: Path):
     """The limit on the size of a file fails as a full disk does: when space for the file is reserved."""
     code = (
-        "import logging, resource, signal, sys, torch; from pathlib import Path\n"
+        "import logging, os, resource, sys, torch; from pathlib import Path\n"
         "from kdsearch.distill.bank import Bank\n"
         "logging.basicConfig(format='%(message)s')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "shelf = Bank(Path(sys.argv[1]), 10**9).shelf({'teacher': 't'}, (4000, 3), torch.float32)\n"
-        "for view in range(3): shelf.write(view, 0, torch.ones(4000, 3))\n"
-        "print(shelf.has(0))"
+        "reserve, asked = os.posix_fallocate, []\n"
+        "os.posix_fallocate = lambda *given: (asked.append(given), reserve(*given))\n"
+        "bank = Bank(Path(sys.argv[1]), 10**9)\n"
+        "for layer in range(2):\n"
+        "    shelf = bank.shelf({'teacher': 't', 'layer': layer}, (4000, 3), torch.float32)\n"
+        "    for view in range(3): shelf.write(view, 0, torch.ones(4000, 3))\n"
+        "    print(shelf.has(0), len(asked))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "False"
+    assert done.stdout.split() == ["False", "1", "False", "1"]
     assert done.stderr.count("cannot be written") == 1
     assert not list(tmp_path.glob("*/view-*"))
 

@@ -14,8 +14,10 @@ import torch
 from kdsearch.data import Augment, Batches, Images, statistics
 from kdsearch.distill.bank import Bank
 from kdsearch.distill.outcomes import Outcomes, outcomes
+from kdsearch.distill.run import Worker, batches, shelves
+from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.errors import InputError
-from kdsearch.spec import load_spec
+from kdsearch.spec import BankUse, load_spec
 from tests.distill.test_bank import CONTENT, HINT, asks, config_of, counting, curve
 
 FLIP: dict[str, Any] = {**CONTENT["data"], "augment": {"flip": True}}
@@ -209,6 +211,57 @@ def test_another_seed_reads_what_the_first_has_left(tmp_path: Path):
     assert runs[False] == (steps, steps)
     # Two ways to see an image: half of it is new in the second epoch, a quarter in the third, …
     assert runs[True][0] < steps * 2 / 3 and runs[True][1] <= 8
+
+
+def test_another_number_of_workers_reads_what_the_first_has_left(tmp_path: Path):
+    session, config = config_of(tmp_path, asks("loss", "kd"), data=FLIP, bank={"outcomes": True})
+    teacher = session.resident.teacher(config, "wide")
+    splits = session.resident.splits(config)
+
+    def run(name: str, images: torch.Tensor, layers: list[str]) -> dict[str, torch.Tensor]:
+        runs.append(len(images))
+        return {LOGITS: teacher(images)}
+
+    for workers in (1, 2):
+        runs: list[int] = []
+        for rank in range(workers):
+            worker = Worker(session.worker.device, rank=rank, world_size=workers)
+            loop = batches(config, splits, worker)
+            kept = shelves(config, "fp32", session.resident, loop, worker, {("wide", LOGITS): (10,)})
+            for batch in loop.epoch(0):
+                said = kept.answer("wide", [LOGITS], batch, run)[LOGITS]
+                torch.testing.assert_close(said, teacher(batch.images), rtol=1e-3, atol=1e-3)
+        assert len(runs) == (len(loop) if workers == 1 else 0)
+
+
+def test_a_row_stays_as_it_was_first_written(tmp_path: Path):
+    images = Images(torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1), torch.zeros(10, dtype=torch.long))
+    mean, std = statistics(images)
+    loop = Batches(images, batch_size=4, augment=Augment(flip=True), mean=mean, std=std, seed=0)
+    runs = 0
+
+    def run(name: str, images: torch.Tensor, layers: list[str]) -> dict[str, torch.Tensor]:
+        nonlocal runs
+        runs += 1
+        return {LOGITS: torch.full((len(images), 3), float(runs))}
+
+    def seen(epochs: int) -> list[list[float]]:
+        """By epoch, in which run each image was shown to the teacher."""
+        about, outputs = {"t": {"teacher": "t"}}, {("t", LOGITS): (3,)}
+        bank = Bank(tmp_path, 10**6)
+        kept = Shelves(bank, BankUse(outcomes=True), outputs, about, loop, {}, {})
+        return [
+            [
+                value
+                for batch in loop.epoch(epoch)
+                for value in kept.answer("t", [LOGITS], batch, run)[LOGITS][:, 0].tolist()
+            ]
+            for epoch in range(epochs)
+        ]
+
+    first, ran = seen(4), runs
+    assert ran > 3  # some epochs lack a few rows only
+    assert (seen(4), runs) == (first, ran)
 
 
 @pytest.mark.parametrize(
