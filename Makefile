@@ -53,6 +53,13 @@ audit: setup  ## Hold requirements.lock against the known vulnerabilities (needs
 bench: setup  ## Run the benchmarks side by side and write their table to benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
+.PHONY: bench-all
+bench-all: bench  ## As bench, and then the tables of benchmarks/ that take longer (an hour in all)
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.share
+	$(BIN)/python -m benchmarks.against_torchdistill
+	$(BIN)/python -m benchmarks.losses
+
 .PHONY: soak
 soak: setup  ## 500 trials with a fault of a random kind every 20 s (at most 15 minutes)
 	$(BIN)/python -m tests.soak $(ARGS)

@@ -1,7 +1,7 @@
 """The distillation step against torchdistill's and against the plainest PyTorch loop's.
 
 `python -m benchmarks.against_torchdistill` makes an environment for it, writes benchmarks/TORCHDISTILL.md and
-prints it. `--rounds N` (15) says how often each is run.
+torchdistill.json and prints the table. `--rounds N` (15) says how often each is run.
 """
 
 from __future__ import annotations
@@ -99,6 +99,8 @@ def main() -> None:
             raise SystemExit(f"{name}: they do not compute the same: {ends}")
     text = page(found, rounds)
     (HERE / "TORCHDISTILL.md").write_text(text, encoding="utf-8")
+    content = {"machine": machine(), "cases": found}
+    (HERE / "torchdistill.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(text)
 
 

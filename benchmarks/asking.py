@@ -1,4 +1,4 @@
-"""The floor of a search: Optuna's ask and tell alone.
+"""The floor of a search: Optuna's ask and tell alone, with its study in a journal as a search keeps it.
 
 `python -m benchmarks.asking` answers `sampler`, `trials` and `values` (what each trial came to) with the CPU
 seconds of this process at the end of each.
@@ -10,6 +10,8 @@ import json
 import time
 
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from benchmarks.child import asked
 from benchmarks.growing import space
@@ -25,7 +27,11 @@ def main() -> None:
     sampler = find("sampler", spec.search.sampler.part).load()(
         seed=spec.search.seed, **spec.search.sampler.options
     )
-    study = optuna.create_study(directions=list(metrics_of(spec).values()), sampler=sampler)
+    study = optuna.create_study(
+        directions=list(metrics_of(spec).values()),
+        sampler=sampler,
+        storage=JournalStorage(JournalFileBackend("study.journal")),
+    )
     busy = []
     for values in question["values"][: question["trials"]]:
         trial = study.ask()

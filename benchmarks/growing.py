@@ -67,16 +67,16 @@ class Growth(Clock):
 
 
 def sizes() -> dict[str, float]:
-    """The resident memory, in MB, of this process (`driver`) and of those of Ray's beneath it, by name."""
+    """The peak resident memory, in MB, of this process (`driver`) and of Ray's beneath it, by name."""
     parents = {int(path.name): _parent(path) for path in Path("/proc").iterdir() if path.name.isdigit()}
-    found = {"driver": _resident(os.getpid())}
+    found = {"driver": _peak(os.getpid())}
     for pid in parents:
         above = pid
         while above not in (0, os.getpid()):
             above = parents.get(above, 0)
         name = _title(pid)
         if above and name:
-            found[name] = max(_resident(pid), found.get(name, 0.0))
+            found[name] = max(_peak(pid), found.get(name, 0.0))
     return found
 
 
@@ -96,12 +96,12 @@ def _title(pid: int) -> str:
     return next((short for long, short in names.items() if title.startswith(f"ray::{long}")), "")
 
 
-def _resident(pid: int) -> float:
+def _peak(pid: int) -> float:
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def main() -> None:

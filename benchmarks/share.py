@@ -1,6 +1,6 @@
 """Images per second of the student's step, as a share of what the bare model does on data that are there.
 
-`python -m benchmarks.share` prints the table and writes benchmarks/SHARE.md; `--rounds N` (15) says how often
+`python -m benchmarks.share` prints the table and writes benchmarks/SHARE.md and share.json; `--rounds N` (15) says how often
 each is run.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 import os
 import time
 from collections.abc import Callable
@@ -129,6 +130,8 @@ def main() -> None:
         found[name] = images_per_second(student, rounds)
     text = page(found, rounds)
     (HERE / "SHARE.md").write_text(text, encoding="utf-8")
+    content = {"machine": machine(), "images per second": found}
+    (HERE / "share.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(text)
 
 

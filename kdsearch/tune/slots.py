@@ -116,6 +116,7 @@ class Slots:
                 "storage": address_of(storage) or str(storage.absolute()),
                 "root": str(storage.absolute()),
                 "threads": max(1, int(bundle["CPU"])),
+                "gpus": bundle.get("GPU", 0.0),
                 "folder": str(Path.cwd()),
                 "timed_elsewhere": self._measures not in (None, slot),
             },

@@ -27,7 +27,7 @@ def work(setup: dict[str, Any]) -> None:
 
     Args:
         setup: `mailbox` (its handle), `slot`, `storage`, `root` (the driver's folder of it), `threads`,
-            `folder` (the driver's own), and `timed_elsewhere`, whether another group times students.
+            `gpus`, `folder` (the driver's own), and `timed_elsewhere`, whether another group times students.
     """
     import ray
     import ray.train
@@ -41,6 +41,9 @@ def work(setup: dict[str, Any]) -> None:
     context = ray.train.get_context()
     worker = Worker(_device(), context.get_world_rank(), context.get_world_size(), setup["threads"])
     torch.set_num_threads(worker.threads)
+    if worker.device.type == "cuda" and setup["gpus"] < 1:
+        # Other groups are on the same one: none may take what is theirs.
+        torch.cuda.set_per_process_memory_fraction(setup["gpus"], worker.device)
     # The first optimiser imports torch's compiler: a second or more, taken before this group says that it is
     # up and the next one starts beside it.
     torch.optim.SGD([torch.zeros(1)])
