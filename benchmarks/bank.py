@@ -68,9 +68,9 @@ def _rows(folder: Path) -> list[Row]:
         how = "kept in the bank" if banked else "run for every trial"
         remarks = (
             f"{TRIALS} trials of {STEPS} steps of {BATCH} images ({images}, cropped, flipped), a thread, in "
-            f"turns with the others, {TRIALS} times the median; the student alone is the other; median of the "
-            f"ratios of neighbours {_paired(samples[count, banked], samples[0, False]):.3f}. The trial before "
-            f"them took {seconds(filling[count, banked])}" + (", it filled the bank" if banked else "")
+            f"turns with the others, {TRIALS} times the median; the student alone is the other; median of "
+            f"the ratios of neighbours {_paired(samples[count, banked], samples[0, False]):.3f}. The trial "
+            f"before them took {seconds(filling[count, banked])}" + (", it filled the bank" if banked else "")
         )
         name = f"{count} teacher{'s' if count > 1 else ''}, {how}"
         asked = "at most 1.05" if banked else ""

@@ -1,7 +1,7 @@
 """Images per second of the student's step, as a share of what the bare model does on data that are there.
 
-`python -m benchmarks.share` prints the table and writes benchmarks/SHARE.md and share.json; `--rounds N` (15) says how often
-each is run.
+`python -m benchmarks.share` prints the table and writes benchmarks/SHARE.md and share.json; `--rounds N` (15)
+says how often each is run.
 """
 
 from __future__ import annotations
