@@ -23,11 +23,16 @@ from kdsearch.tune.records import (
     State,
     has_weights,
     read_epochs,
+    read_lines,
     read_records,
     write_epoch,
+    write_line,
     write_result,
     write_trial,
 )
+
+#: In the folder of a search: its hypervolumes as MLflow is told them, a line each.
+HYPERVOLUMES = "hypervolume.jsonl"
 
 
 def without_teachers(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +160,18 @@ class Ledger:
         """The front's hypervolume as a metric of the search, by the number of complete trials."""
         if self.reference and len(self.front):
             done = sum(record.state == "complete" for record in self)
-            self.writer.metrics(None, {"hypervolume": self._volume}, done)
+            point = {"time": now(), "trials": done, "hypervolume": self._volume}
+            write_line(self.folder / HYPERVOLUMES, point)
+            self._tell_hypervolume(point)
+
+    def _tell_hypervolume(self, point: Mapping[str, Any]) -> None:
+        volume = {"hypervolume": point["hypervolume"]}
+        self.writer.metrics(None, volume, int(point["trials"]), at=int(point["time"]))
+
+    def _hypervolumes(self, *, repair: bool = False) -> list[dict[str, Any]]:
+        """Those that MLflow was told."""
+        keys = {"time", "trials", "hypervolume"}
+        return read_lines(self.folder / HYPERVOLUMES, keys, repair=repair)
 
     def feasible(self, metrics: Mapping[str, float]) -> bool:
         """Whether every constraint holds."""
@@ -182,6 +198,7 @@ class Ledger:
         for uid in self.front.keys:
             if not has_weights(self.trial_folder(uid)):
                 self.records[uid].state = "running"
+        self._hypervolumes(repair=True)
         self.rebuild_front()
 
     def replay(self) -> None:
@@ -198,6 +215,8 @@ class Ledger:
                 self._enter(record.uid)
             elif record.state == "complete":
                 self._leave(record.uid)
+        for point in self._hypervolumes():
+            self._tell_hypervolume(point)
 
     def prune(self) -> None:
         """Keep the weights of the front only. Not before the writer is done: it may be reading a file."""
