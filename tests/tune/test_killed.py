@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from running import command, running, wait_for
+from running import command, running, wait_for, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -12,7 +12,8 @@ def test_a_killed_search_is_said_to_be_killed_wherever_its_folder_is(tmp_path):
     search = {"trials": 500, "seed": 0, "sampler": "random", "concurrent": 1}
     with running(tmp_path, search=search) as process:
         wait_for(process, r"^\[3/")
-        assert "\nsmall still runs\n" in command(tmp_path, "front", "small").stdout
+        # MLflow's tables take their time.
+        wait_until(lambda: "\nsmall still runs\n" in command(tmp_path, "front", "small").stdout, 90)
         process.kill()
         process.wait()
     shown = command(tmp_path, "front", "small")
