@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from kdsearch.tune.display import Display
     from kdsearch.tune.run import Outcome
 
+_WAYS = ("maximize", "minimize")
+
 
 @dataclass(frozen=True)
 class Search:
@@ -36,25 +38,48 @@ class Search:
 
     @cached_property
     def _record(self) -> SearchRecord:
-        return read_search(self.uri, self.name)
+        return read_search(self.uri, self.name, self.outcome.uid if self.outcome else "")
 
     @cached_property
-    def spec(self) -> Spec:
-        """The spec that was searched."""
+    def _stored(self) -> Mapping[str, Any]:
+        """The spec as it is stored, unchecked: its parts need not be installed here."""
         from kdsearch.spec import parse_yaml
 
         tree, _ = parse_yaml(self._record.spec, "spec.yaml")
-        return load_spec(tree)
+        if not isinstance(tree, Mapping):
+            raise InputError(f"search '{self.name}' has no spec in MLflow (yet)")
+        return tree
 
-    @property
+    @cached_property
+    def spec(self) -> Spec:
+        """The spec that was searched. InputError where a part of it can't be found."""
+        return load_spec(self._stored)
+
+    @cached_property
     def objectives(self) -> dict[str, Any]:
         """The direction of each objective, by metric."""
-        return {metric(name): direction for name, direction in self.spec.objectives.items()}
+        stored = self._stored.get("objectives")
+        if not (stored and isinstance(stored, Mapping) and all(way in _WAYS for way in stored.values())):
+            stored = self.spec.objectives
+        return {metric(str(name)): direction for name, direction in stored.items()}
 
     @property
     def state(self) -> str:
-        """`running`, `complete`, `stopped` or `failed`."""
+        """`running`, `complete`, `stopped` or `failed`, as MLflow was told; see `stands`."""
         return self._record.state
+
+    @property
+    def stands(self) -> str:
+        """How it stands, as a predicate. One that was killed told MLflow nothing: its folder is asked."""
+        from kdsearch.tracking.names import UID
+        from kdsearch.tune.folder import STORAGE
+        from kdsearch.tune.status import told_running
+
+        if self.state != "running":
+            return f"is {self.state}"
+        compute = self._stored.get("compute")
+        storage = compute.get("storage") if isinstance(compute, Mapping) else None
+        return told_running(self.name, str(storage or STORAGE), self._record.tags.get(UID, ""))
 
     @property
     def reference(self) -> dict[str, float]:

@@ -45,9 +45,11 @@ def _print(found: Search, where: str | None, form: Form) -> None:
 
     members = found.filter(where)
     if form == "table":
-        running = " (still running)" if found.state == "running" else ""
-        caption = f"{found.name}{running}: {len(members)} of {len(found.trials)} trials"
-        console().print(front_table(members, caption=caption))
+        out = console()
+        caption = f"{found.name}: {len(members)} of {len(found.trials)} trials"
+        out.print(front_table(members, caption=caption))
+        if found.state == "running":
+            out.print(f"{found.name} {found.stands}", highlight=False, soft_wrap=True)
     else:
         text = {"csv": to_csv, "json": to_json}[form](members.drop(columns="config"))
         typer.echo(text, nl=False)

@@ -24,6 +24,8 @@ REASON = "kdsearch.reason"
 """Why a trial failed or was stopped."""
 CONFIG = "kdsearch.config"
 """The trial's config as JSON, where it fits a tag; otherwise the artifact `CONFIG_FILE`."""
+CONDITIONS = ("device", "governor", "libraries")
+"""What a trial was timed on: a tag each, `kdsearch.device` and so on."""
 PARENT = "mlflow.parentRunId"
 
 CONFIG_FILE = "config.json"

@@ -31,7 +31,8 @@ class SearchRecord:
 
     `trials` has a row for each, by number: `uid`, `run_id`, `recipe`, `number` (-1 when it has none),
     `state`, `baseline` (the empty string for a trial that is none), `front`, `reason`, `config` (a dict),
-    and a column for each final metric. Metrics of epochs are left to MLflow's charts.
+    a column for each final metric, and, where any was timed, `device`, `governor` and `libraries`. Metrics of
+    epochs are left to MLflow's charts.
     """
 
     name: str
@@ -49,13 +50,17 @@ def search_names(uri: str) -> list[str]:
         return list(dict.fromkeys(parent.data.tags[names.SEARCH] for parent in _parents(client)))
 
 
-def read_search(uri: str, name: str) -> SearchRecord:
-    """The newest search called `name`. Raises InputError, with the nearest name, when there is none."""
+def read_search(uri: str, name: str, uid: str = "") -> SearchRecord:
+    """The search called `name`: that of the parent run `uid`, by default the newest.
+
+    Raises InputError, with the nearest name, when there is none.
+    """
     import pandas as pd
 
     with opened(uri) as client:
         parents = _parents(client)
-        parent = next((run for run in parents if run.data.tags[names.SEARCH] == name), None)
+        same = [run for run in parents if run.data.tags[names.SEARCH] == name]
+        parent = next((run for run in same if uid in ("", run.data.tags.get(names.UID))), None)
         if parent is None:
             known = {run.data.tags[names.SEARCH] for run in parents}
             raise InputError(f"no search '{name}' in {public_uri(uri)}{nearest(name, known)}")
@@ -133,6 +138,7 @@ def _row(client: MlflowClient, run: Run) -> dict[str, Any]:
         "front": tags.get(names.FRONT) == "true",
         "reason": tags.get(names.REASON, ""),
         "config": json.loads(config),
+        **{key: text for key in names.CONDITIONS if (text := tags.get(f"kdsearch.{key}"))},
         **{
             key: value
             for key, value in run.data.metrics.items()

@@ -22,12 +22,15 @@ class Roster:
     repeated the run is looked for, and once more by `prune`, in case the store did it even later.
     """
 
-    def __init__(self, uri: str, experiment: str, search: str, *, resume: bool) -> None:
+    def __init__(
+        self, uri: str, experiment: str, search: str, *, resume: bool, uid: str | None = None
+    ) -> None:
         self.uri = resolve_uri(uri)
         self._experiment_name = experiment
         self._search = search
         self._resume = resume
-        self._identity = uuid.uuid4().hex
+        self._known = uid is not None
+        self._identity = uid or uuid.uuid4().hex
         self._started = now()
         self._client: MlflowClient | None = None
         self.experiment = ""
@@ -97,9 +100,10 @@ class Roster:
         return str(found.experiment_id)
 
     def _find_earlier(self, client: MlflowClient) -> str | None:
-        """The newest parent run of that name, if the search is to go on in it."""
+        """The parent run to go on in: the search's own, or the newest of its name where that is not known."""
         if not self._resume:
             return None
-        condition = f"{names.equals(names.SEARCH, self._search)} and {names.equals(names.KIND, 'search')}"
+        which = (names.UID, self._identity) if self._known else (names.SEARCH, self._search)
+        condition = f"{names.equals(*which)} and {names.equals(names.KIND, 'search')}"
         found = [run.info.run_id for run in runs(client, [self.experiment], condition)]
         return found[-1] if found else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.tracking.writer import Writer
@@ -17,14 +18,18 @@ _FIRST = (
 _HIDDEN = ("config", "curve", "state", "front", "reason")
 
 
-def log_front(writer: Writer, front: pd.DataFrame) -> None:
-    """Store `front` as the table `front.json` of the search's run, in the place of the last one.
-
-    `mlflow.log_table` would add to it instead; what is written here is of its form.
-    """
+def table_text(front: pd.DataFrame) -> str:
+    """`front` in the form of `mlflow.log_table`."""
     shown = front.drop(columns=[name for name in _HIDDEN if name in front])
     first = [name for name in _FIRST if name in shown]
     shown = shown[[*first, *(name for name in shown if name not in first)]]
-    text = shown.reset_index(drop=True).to_json(orient="split", index=False)
-    writer.text(None, text, FILE)
+    return str(shown.reset_index(drop=True).to_json(orient="split", index=False))
+
+
+def log_table(writer: Writer, path: Path) -> None:
+    """Store the file `front.json` as a table of the search's run, in the place of the last one.
+
+    `mlflow.log_table` would add to it instead.
+    """
+    writer.artifact(None, path)
     writer.tag(None, {"mlflow.loggedArtifacts": json.dumps([{"path": FILE, "type": "table"}])})

@@ -37,14 +37,17 @@ class Writer:
         uri: MLflow's tracking address; InputError when nothing could ever be written there.
         experiment: The MLflow experiment, one for each project.
         search: The name of the search and of its parent run.
-        resume: Go on in the newest search of that name, if there is one, instead of a new parent run.
+        resume: Go on in its parent run, if there is one, instead of a new one.
+        uid: Of its parent run. Without it the newest search of that name is gone on in.
     """
 
-    def __init__(self, uri: str, experiment: str, search: str, *, resume: bool = True) -> None:
+    def __init__(
+        self, uri: str, experiment: str, search: str, *, resume: bool = True, uid: str | None = None
+    ) -> None:
         check_uri(uri)
         self._uri = uri
         self._search = search
-        self._sink = Sink(Roster(uri, experiment, search, resume=resume))
+        self._sink = Sink(Roster(uri, experiment, search, resume=resume, uid=uid))
         self._waiting: dict[str | None, Work] = {}
         self._writing: Work | None = None
         self._changed = Condition()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,17 +19,20 @@ from kdsearch.pareto.confirmed import Confirmed, judge
 from kdsearch.registry import metric
 from kdsearch.space import fingerprint
 from kdsearch.spec import Spec
-from kdsearch.storage import fetch, local, mirrored, remove, send
+from kdsearch.storage import local, mirrored, remove, send
 from kdsearch.tracking import Writer
+from kdsearch.tracking.names import UID
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, start_slots
-from kdsearch.tune.folder import LOCK, RAYS, tidy
+from kdsearch.tune.folder import LOCK, RAYS, any_folder, read_about, tidy
 from kdsearch.tune.gallery import read_album, scores, show
 from kdsearch.tune.jobs import JobError
 from kdsearch.tune.ledger import without_teachers
 from kdsearch.tune.records import CHECKPOINT, WORKERS
 from kdsearch.tune.slots import Slots
+from kdsearch.tune.status import told_running
 from kdsearch.tune.stopping import StoppedError
 from kdsearch.tune.teachers import get_teachers
+from kdsearch.tune.verdicts import keep_verdicts, tell_verdicts
 
 if TYPE_CHECKING:
     from kdsearch.tracking import SearchRecord
@@ -78,13 +80,15 @@ def run_confirm(
         display: Where it shows how it is going.
 
     Raises:
-        InputError: When there is no front (yet), or nowhere to train.
+        InputError: When there is no front (yet), nowhere to train, or another process holds the search.
         KdsearchError: When fewer than two recipes could be trained again.
     """
     if seeds < 2:
         raise InputError(f"seeds: {seeds}; a spread needs at least 2")
+    uid = record.tags.get(UID, "")
     if record.state == "running":
-        raise InputError(f"search '{record.name}' still runs: its front may change")
+        stands = told_running(record.name, spec.compute.storage, uid)
+        raise InputError(f"search '{record.name}' {stands}; only what is over can be confirmed")
     objectives = {metric(name): way for name, way in spec.objectives.items()}
     chosen, twins = recipes(record.trials, objectives, top)
     if chosen.empty:
@@ -92,44 +96,54 @@ def run_confirm(
     check_address(address)
     check_this_machine(spec, address)
     storage = local(spec.compute.storage)
-    folder = storage / "searches" / record.name
-    fetch(folder, without=(LOCK, CHECKPOINT))
-    (folder / "confirm").mkdir(parents=True, exist_ok=True)
-    with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
-        slots = start_slots(spec, resources, storage, folder)
+    with any_folder(storage, record.name, "confirm") as folder:
+        if (read_about(folder).get("uid") or uid) != uid:
+            raise InputError(f"{folder} is of another search '{record.name}' than the one in MLflow")
+        (folder / "confirm").mkdir(exist_ok=True)
+        with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
+            slots = start_slots(spec, resources, storage, folder)
+            try:
+                teachers = get_teachers(spec, storage, slots, display.note)
+                runs = _train(chosen, seeds, folder / "confirm", slots, display)
+            finally:
+                slots.close()
+                tidy(folder)
+        if not len(runs) or runs["uid"].nunique() < 2:
+            raise KdsearchError("fewer than two recipes could be trained again")
+        noisy = [name for name in map(str, runs) if name in _noisy(spec) or name.startswith("test_")]
+        confirmed = judge(
+            _as_built(chosen, twins, set(objectives) - {*noisy}),
+            runs,
+            objectives,
+            noisy=noisy,
+            reference=reference,
+            twins=twins,
+        )
+        album = read_album(record, objectives, reference, folder)
+        album = replace(album, teachers=scores(teachers), confirmed=confirmed)
+        writer = Writer(uri, spec.tracking.experiment or spec.name, record.name, uid=uid or None)
+        writer.start({})
         try:
-            teachers = get_teachers(spec, storage, slots, display.note)
-            runs = _train(chosen, seeds, folder / "confirm", slots, display)
+            files = [*show(album, folder, writer), *_keep(confirmed, runs, folder, writer)]
         finally:
-            slots.close()
-            tidy(folder)
-    if not len(runs) or runs["uid"].nunique() < 2:
-        raise KdsearchError("fewer than two recipes could be trained again")
-    noisy = [name for name in map(str, runs) if name in _noisy(spec) or name.startswith("test_")]
-    confirmed = judge(
-        _as_built(chosen, twins, set(objectives) - {*noisy}),
-        runs,
-        objectives,
-        noisy=noisy,
-        reference=reference,
-        twins=twins,
-    )
-    album = replace(
-        read_album(record, objectives, reference, folder), teachers=scores(teachers), confirmed=confirmed
-    )
-    writer = Writer(uri, spec.tracking.experiment or spec.name, record.name, resume=True)
-    writer.start({})
-    write_whole(folder / "confirmed.csv", to_csv(confirmed.table))
-    write_whole(folder / "confirmed_runs.csv", to_csv(runs))
-    tables = [folder / "confirmed.csv", folder / "confirmed_runs.csv"]
-    _log(writer, confirmed, tables)
-    files = [*show(album, folder, writer), *tables]
-    for path in files:
-        send(path)
-    writer.end("complete" if record.state == "complete" else "stopped")
-    if not writer.close(timeout=60):
-        display.note(f"MLflow did not take everything; the files in {folder} are complete")
+            writer.end(record.state)
+            tracked = writer.close(timeout=60)
+        for path in files:
+            send(path)
+        if not tracked:
+            display.note(f"MLflow did not take everything; the files in {folder} are complete")
     return Confirmation(confirmed, runs, files)
+
+
+def _keep(confirmed: Confirmed, runs: pd.DataFrame, folder: Path, writer: Writer) -> list[Path]:
+    """Write the judgement and the runs to `folder`, and tell MLflow of them; returns the files."""
+    tables = {"confirmed.csv": confirmed.table, "confirmed_runs.csv": runs}
+    for name, table in tables.items():
+        write_whole(folder / name, to_csv(table))
+        writer.artifact(None, folder / name)
+    verdicts = keep_verdicts(confirmed, folder)
+    tell_verdicts(folder, writer)
+    return [*(folder / name for name in tables), verdicts]
 
 
 def recipes(
@@ -222,27 +236,3 @@ def _read(place: Path) -> dict[str, Any] | None:
 def _noisy(spec: Spec) -> set[str]:
     """The metrics that follow from what a student predicts, and so differ from run to run."""
     return {each.name for each in figures_of(spec) if each.known in ("predictions", "trained")}
-
-
-def _log(writer: Writer, confirmed: Confirmed, tables: list[Path]) -> None:
-    """The judgement as metrics and tags of each recipe's run, and as metrics of the search."""
-    for row in confirmed.table.to_dict("records"):
-        uid = str(row["uid"])
-        writer.metrics(uid, dict(_figures(row)))
-        if row["verdict"]:
-            writer.tag(uid, {"kdsearch.verdict": row["verdict"]})
-    gap = confirmed.optimism
-    volumes = {"hypervolume_searched": gap.searched, "hypervolume_confirmed": gap.confirmed}
-    writer.metrics(None, {**volumes, "optimism_gap": gap.gap})
-    for path in tables:
-        writer.artifact(None, path)
-
-
-def _figures(row: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
-    """What is kept as metrics: `confirmed_accuracy`, `confirmed_accuracy_std`, …, `front_probability`."""
-    told = {"seeds", "gain", "gain_low", "gain_high"}
-    noisy = {str(key).removesuffix("_std") for key in row if str(key).endswith("_std")}
-    for key, value in row.items():
-        if (key in told or key in noisy or str(key).endswith("_std")) and math.isfinite(value):
-            yield f"confirmed_{key}", float(value)
-    yield "front_probability", float(row["front_probability"])

@@ -38,7 +38,7 @@ def searches(storage: Path) -> Path:
 def find_folder(storage: Path, name: str) -> Path:
     """The folder of a search. Raises InputError, with the nearest name, when there is none."""
     folder = searches(storage) / name
-    if _process(folder) is None:  # who runs it here has all of it
+    if _lock_text(folder) is None:  # who holds it here has all of it
         fetch(folder, without=(LOCK, CHECKPOINT))
     if not (folder / SPEC).is_file():
         known = names(searches(storage))
@@ -75,18 +75,33 @@ def new_folder(storage: Path, wished: str, given: str | None) -> Iterator[Path]:
 
 
 @contextmanager
-def old_folder(storage: Path, name: str) -> Iterator[Path]:
+def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
     """The folder of a search that was begun before, held.
 
+    Args:
+        storage: Where it is.
+        name: Of the search.
+        work: The command that holds it; the search itself by default.
+
     Raises:
-        InputError: When there is none of that name, or it still runs.
+        InputError: When there is none of that name, or another process holds it.
     """
     folder = find_folder(storage, name)
-    with _held(folder):
+    with _held(folder, work):
         # Whoever held it is gone, and so is whoever waited for this lock of Optuna's.
         (folder / "study.journal.lock").unlink(missing_ok=True)
         sweep(folder)
         remove(folder, _STOP)
+        yield folder
+
+
+@contextmanager
+def any_folder(storage: Path, name: str, work: str) -> Iterator[Path]:
+    """The folder of a search, held by the command `work`; made where this machine has none."""
+    folder = searches(storage) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with _held(folder, work):
+        fetch(folder, without=(LOCK, CHECKPOINT))
         yield folder
 
 
@@ -121,15 +136,26 @@ def check_storage(storage: Path) -> None:
 
 def runner(folder: Path) -> str | None:
     """Which process runs a search, as `pid on host`; None when nobody does."""
-    if (here := _process(folder)) is not None:
-        return here
-    age, who = peek(folder / LOCK) or (math.inf, "")
-    elsewhere = not who.endswith(f" on {socket.gethostname()}")
-    return who if elsewhere and age < _DEAD else None
+    process, work = holder(folder) or ("", "")
+    return process if process and not work else None
 
 
-def _process(folder: Path) -> str | None:
-    """Which process runs a search whose folder is this very one; None when nobody does."""
+def holder(folder: Path) -> tuple[str, str] | None:
+    """Which process holds a search, as `pid on host`, and its command: '' for the search itself."""
+    if (here := _lock_text(folder)) is not None:
+        return _parsed(here)
+    age, text = peek(folder / LOCK) or (math.inf, "")
+    elsewhere = not _parsed(text)[0].endswith(f" on {socket.gethostname()}")
+    return _parsed(text) if elsewhere and age < _DEAD else None
+
+
+def _parsed(text: str) -> tuple[str, str]:
+    process, _, work = text.partition("\n")
+    return process, work
+
+
+def _lock_text(folder: Path) -> str | None:
+    """What a lock in this very folder says, where somebody holds it."""
     try:
         with (folder / LOCK).open("r", encoding="utf-8") as file:
             try:
@@ -147,7 +173,10 @@ def write_about(folder: Path, **changes: Any) -> None:
 
 
 def read_about(folder: Path) -> Mapping[str, Any]:
-    """What is known of the search as a whole: `state`, `experiment`, `tags`, `reason`."""
+    """What is known of the search as a whole.
+
+    `state`, `experiment`, `tags`, `reason`, and `uid`, that of its run in MLflow.
+    """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -173,8 +202,8 @@ def begun_before(storage: Path, spec: Spec) -> str | None:
                 continue
         except InputError:  # it cannot be read, or a part of it is no longer there
             continue
-        if (held := runner(folder)) is not None:
-            raise InputError(f"{_runs(folder, held)}; --name NAME begins another beside it")
+        if (held := holder(folder)) is not None:
+            raise InputError(f"{_held_by(folder, *held)}; --name NAME begins another beside it")
         return name if read_about(folder).get("state", "complete") != "complete" else None
     return None
 
@@ -210,7 +239,7 @@ def _made(folder: Path) -> bool:
         # One whose search was killed before it began is as good as new.
         if not (folder / LOCK).exists():
             return False
-    if set(names(folder)) - {LOCK} or runner(folder) is not None:
+    if set(names(folder)) - {LOCK} or holder(folder) is not None:
         if made:
             folder.rmdir()
         return False
@@ -218,20 +247,20 @@ def _made(folder: Path) -> bool:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _held(folder: Path, work: str = "") -> Iterator[None]:
     """Hold the lock of a search; the system frees it when this process dies, however it does."""
-    if (held := runner(folder)) is not None:
-        raise InputError(_taken(folder, held))
+    if (held := holder(folder)) is not None:
+        raise InputError(_taken(folder, *held))
     path = folder / LOCK
     file = _lock(path)
     try:
         file.truncate(0)
-        file.write(f"{os.getpid()} on {socket.gethostname()}")
+        file.write(f"{os.getpid()} on {socket.gethostname()}" + (f"\n{work}" if work else ""))
         file.flush()
         with beating(path):
             # Of two that began at once, the bucket has the sign of life of the later.
             if (last := peek(path)) is not None and last[1] != path.read_text(encoding="utf-8"):
-                raise InputError(_taken(folder, last[1]))
+                raise InputError(_taken(folder, *_parsed(last[1])))
             yield
     finally:
         with suppress(OSError):
@@ -239,12 +268,13 @@ def _held(folder: Path) -> Iterator[None]:
         file.close()
 
 
-def _taken(folder: Path, who: str) -> str:
-    return f"{_runs(folder, who)}; it can be resumed when that has ended"
+def _taken(folder: Path, process: str, work: str = "") -> str:
+    return f"{_held_by(folder, process, work)}; try again when that has ended"
 
 
-def _runs(folder: Path, who: str) -> str:
-    return f"search '{folder.name}' runs in process {who}"
+def _held_by(folder: Path, process: str, work: str = "") -> str:
+    holds = f"is held by `kdsearch {work}`, which runs" if work else "runs"
+    return f"search '{folder.name}' {holds} in process {process}"
 
 
 def _lock(path: Path) -> IO[str]:
@@ -261,7 +291,7 @@ def _lock(path: Path) -> IO[str]:
             file.seek(0)
             who = file.read() or "another process"
             file.close()
-            raise InputError(_taken(path.parent, who)) from None
+            raise InputError(_taken(path.parent, *_parsed(who))) from None
         with suppress(FileNotFoundError):
             if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 return file

@@ -18,7 +18,7 @@ from kdsearch.pareto.album import Album, write_pictures
 from kdsearch.pareto.importance import importances
 from kdsearch.pareto.report import report
 from kdsearch.pareto.table import to_csv
-from kdsearch.tracking.table import log_front
+from kdsearch.tracking.table import FILE, log_table, table_text
 from kdsearch.tune.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -70,11 +70,12 @@ def show(album: Album, folder: Path, writer: Writer) -> list[Path]:
     for file, frame in tables.items():
         write_whole(folder / file, to_csv(frame.drop(columns=["config", "curve"], errors="ignore")))
     write_whole(folder / "report.html", report(album))
+    write_whole(folder / FILE, table_text(album.front))
     files = [folder / "report.html", *files, *(folder / file for file in tables)]
     for path in files:
         writer.artifact(None, path)
-    log_front(writer, album.front)
-    return files
+    log_table(writer, folder / FILE)
+    return [*files, folder / FILE]
 
 
 @contextmanager

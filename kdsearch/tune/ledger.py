@@ -24,11 +24,16 @@ from kdsearch.tune.records import (
     State,
     has_weights,
     read_epochs,
+    read_lines,
     read_records,
     write_epoch,
+    write_line,
     write_result,
     write_trial,
 )
+
+#: In the folder of a search: its hypervolumes as MLflow is told them, a line each.
+HYPERVOLUMES = "hypervolume.jsonl"
 
 
 def without_teachers(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +172,18 @@ class Ledger:
     def _note_hypervolume(self) -> None:
         """The front's hypervolume as a metric of the search, by the number of complete trials."""
         if self.reference and len(self.front):
-            self.writer.metrics(None, {"hypervolume": self._volume}, self.counts["complete"])
+            point = {"time": now(), "trials": self.counts["complete"], "hypervolume": self._volume}
+            write_line(self.folder / HYPERVOLUMES, point)
+            self._tell_hypervolume(point)
+
+    def _tell_hypervolume(self, point: Mapping[str, Any]) -> None:
+        volume = {"hypervolume": point["hypervolume"]}
+        self.writer.metrics(None, volume, int(point["trials"]), at=int(point["time"]))
+
+    def _hypervolumes(self, *, repair: bool = False) -> list[dict[str, Any]]:
+        """Those that MLflow was told."""
+        keys = {"time", "trials", "hypervolume"}
+        return read_lines(self.folder / HYPERVOLUMES, keys, repair=repair)
 
     def feasible(self, metrics: Mapping[str, float]) -> bool:
         """Whether every constraint holds."""
@@ -197,6 +213,7 @@ class Ledger:
         for record in self:
             if not record.unfinished:
                 self._count(record)
+        self._hypervolumes(repair=True)
         self.rebuild_front()
 
     def replay(self) -> None:
@@ -213,6 +230,8 @@ class Ledger:
                 self._enter(record.uid)
             elif record.state == "complete":
                 self._leave(record.uid)
+        for point in self._hypervolumes():
+            self._tell_hypervolume(point)
 
     def prune(self) -> None:
         """Keep the weights of the front only. Not before the writer is done: it may be reading a file."""

@@ -79,8 +79,13 @@ def write_result(folder: Path, record: Record) -> None:
 
 def write_epoch(folder: Path, time: int, metrics: Mapping[str, float]) -> None:
     """Note an epoch."""
-    with (folder / EPOCHS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"time": time, **metrics}) + "\n")
+    write_line(folder / EPOCHS, {"time": time, **metrics})
+
+
+def write_line(path: Path, content: Mapping[str, object]) -> None:
+    """Add a line to a file."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(content) + "\n")
 
 
 def write_json(path: Path, content: object) -> None:
@@ -90,21 +95,26 @@ def write_json(path: Path, content: object) -> None:
 
 def read_epochs(folder: Path, *, repair: bool = False) -> list[dict[str, Any]]:
     """The epochs of a trial, up to the first line that is not whole; `repair` cuts the file there."""
-    path, epochs, whole = folder / EPOCHS, list[dict[str, Any]](), 0
+    return read_lines(folder / EPOCHS, {"time", "epoch"}, repair=repair)
+
+
+def read_lines(path: Path, keys: set[str], *, repair: bool = False) -> list[dict[str, Any]]:
+    """The lines of a file, up to the first that lacks one of `keys`; `repair` cuts the file there."""
+    lines, whole = list[dict[str, Any]](), 0
     content = path.read_bytes() if path.exists() else b""
-    for line in content.splitlines(keepends=True):
+    for text in content.splitlines(keepends=True):
         try:
-            epoch = json.loads(line) if line.endswith(b"\n") else None
+            line = json.loads(text) if text.endswith(b"\n") else None
         except ValueError:
-            epoch = None
-        if not isinstance(epoch, dict) or not {"time", "epoch"} <= epoch.keys():
+            line = None
+        if not isinstance(line, dict) or not keys <= line.keys():
             break
-        epochs.append(epoch)
-        whole += len(line)
+        lines.append(line)
+        whole += len(text)
     if repair and whole < len(content):
         with path.open("r+b") as file:
             file.truncate(whole)
-    return epochs
+    return lines
 
 
 def read_records(trials: Path, *, repair: bool = False) -> list[Record]:

@@ -21,6 +21,8 @@ from kdsearch.tune.slots import Slots
 
 #: In the folder of a search.
 FILE = "reference.json"
+#: Of the search's run in MLflow: what the file says.
+TAG = "kdsearch.reference"
 
 
 def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:

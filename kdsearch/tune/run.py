@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from kdsearch.tune.folder import (
     check_storage,
     new_folder,
     old_folder,
+    read_about,
     tidy,
     write_about,
 )
@@ -52,7 +54,7 @@ from kdsearch.tune.known import cost_of, remembering
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals
 from kdsearch.tune.records import WORKERS
-from kdsearch.tune.reference import fix_reference
+from kdsearch.tune.reference import TAG, fix_reference
 from kdsearch.tune.slots import HEAD, Slots
 from kdsearch.tune.stopping import Stop, StoppedError, stoppable
 from kdsearch.tune.study import open_study
@@ -82,6 +84,8 @@ class Outcome:
     stopped: bool
     tracked: bool
     seconds: float
+    uid: str
+    """Of its run in MLflow."""
     profile: Mapping[str, float]
     """Seconds by phase, over all trials; empty unless `compute.profile` asks for it."""
 
@@ -135,11 +139,14 @@ def _attended(
 ) -> Outcome:
     """Run a search, and leave its files, MLflow and the worker groups in order however it ends."""
     experiment, tags = spec.tracking.experiment or spec.name, provenance()
-    writer = Writer(resolve_uri(spec.tracking.uri), experiment, folder.name, resume=resume)
+    # Another folder may hold a search of this name that tells the same MLflow. Older ones noted no uid.
+    about = read_about(folder)
+    uid = about.get("uid") if about else uuid.uuid4().hex
+    writer = Writer(resolve_uri(spec.tracking.uri), experiment, folder.name, resume=resume, uid=uid)
     patience = 20.0
     try:
         write_whole(folder / SPEC, dump_yaml(spec.plain()))
-        write_about(folder, experiment=experiment, tags=tags, state="running", reason="")
+        write_about(folder, uid=uid, experiment=experiment, tags=tags, state="running", reason="")
         writer.start(tags, {SPEC: dump_yaml(spec.plain())}, after=slots.wait)
         with stoppable(folder) as stop:
             stop.then(slots.stop)
@@ -185,7 +192,7 @@ def _search(
     writer.experiment(saved_views(folder.name, metrics_of(spec)))
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
     ledger.reference = fix_reference(spec, slots, folder)
-    writer.tag(None, {"kdsearch.reference": json.dumps(ledger.reference)})
+    writer.tag(None, {TAG: json.dumps(ledger.reference)})
     if resume:
         ledger.restore()
     layers = remembering(facts)
@@ -246,6 +253,7 @@ def _search(
         exhausted=proposals.exhausted,
         stopped=bool(stop),
         tracked=tracked,
+        uid=str(read_about(folder).get("uid") or ""),
         seconds=time.perf_counter() - started,
         profile=profile,
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdsearch.errors import InputError
-from kdsearch.tune.folder import ask_to_stop, find_folder, read_about, runner
+from kdsearch.storage import local
+from kdsearch.tune.folder import ask_to_stop, find_folder, read_about, runner, searches
 from kdsearch.tune.records import Record, read_records
 
 
@@ -40,6 +41,29 @@ def status(name: str, storage: Path) -> Status:
         running=[record for record in records if record.state == "running"],
         folder=folder,
     )
+
+
+def told_running(name: str, storage: str, uid: str) -> str:
+    """How a search stands that MLflow says is running, as a predicate: who is killed has no time to tell.
+
+    Args:
+        name: Of the search.
+        storage: Its storage, which this machine may not have.
+        uid: Of its run in MLflow: the folder here may be of another search of that name.
+    """
+    unknown = f"still runs, or was killed: `kdsearch status {name}` tells, where its folder is"
+    try:
+        folder = searches(local(storage)) / name
+        about = read_about(folder)
+        if not about or (about.get("uid") or uid) != uid:
+            return unknown
+        if runner(folder) is not None:
+            return "still runs"
+    except (OSError, InputError):  # a folder of somebody else's, a bucket that is away
+        return unknown
+    if (state := about.get("state")) != "running":
+        return f"is {state}, which MLflow was not told: `kdsearch sync {name}` tells it"
+    return f"was killed: --resume {name} goes on with it"
 
 
 def stop(name: str, storage: Path) -> None:

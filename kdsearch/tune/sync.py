@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from kdsearch.errors import InputError, KdsearchError
+from kdsearch.distill.profile import TABLE
+from kdsearch.errors import KdsearchError
 from kdsearch.spec import constraints_of, load_spec, metrics_of
 from kdsearch.tracking import Writer, public_uri, resolve_uri, saved_views
-from kdsearch.tune.folder import SPEC, TEACHERS, find_folder, read_about, runner
+from kdsearch.tracking.table import FILE, log_table
+from kdsearch.tune import reference
+from kdsearch.tune.folder import SPEC, TEACHERS, old_folder, read_about
 from kdsearch.tune.ledger import Ledger
-
-#: Files of the search as a whole, as far as it came.
-_FILES = (TEACHERS, "front.html", "front.png", "front.csv", "trials.csv")
+from kdsearch.tune.verdicts import tell_verdicts
 
 
 def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
@@ -26,26 +28,41 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
         timeout: Seconds to wait for a server that is away.
 
     Raises:
-        InputError: When there is no such search, or it runs and tells MLflow itself.
+        InputError: When there is no such search, or another process holds it.
         KdsearchError: When MLflow did not take everything.
     """
-    folder = find_folder(storage, name)
-    if (process := runner(folder)) is not None:
-        raise InputError(f"search '{name}' runs in process {process}, which tells MLflow itself")
-    spec, about = load_spec(folder / SPEC), read_about(folder)
-    address = resolve_uri(uri or spec.tracking.uri)
-    writer = Writer(address, str(about.get("experiment", spec.name)), name, resume=True)
-    writer.start(about.get("tags", {}), {SPEC: (folder / SPEC).read_text(encoding="utf-8")})
-    writer.experiment(saved_views(name, metrics_of(spec)))
-    ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
-    ledger.restore()
-    ledger.replay()
-    for file in _FILES:
-        if (folder / file).exists():
-            writer.artifact(None, folder / file)
-    state = about.get("state")
-    # One that was killed had no time to say so.
-    writer.end(state if state in ("complete", "failed", "stopped") else "stopped")
-    if not writer.close(timeout):
-        raise KdsearchError(f"MLflow at {public_uri(address)} did not take everything; sync again later")
-    return len(ledger.records)
+    with old_folder(storage, name, "sync") as folder:
+        spec, about = load_spec(folder / SPEC), read_about(folder)
+        address = resolve_uri(uri or spec.tracking.uri)
+        writer = Writer(address, str(about.get("experiment", spec.name)), name, uid=about.get("uid"))
+        writer.start(about.get("tags", {}), {SPEC: (folder / SPEC).read_text(encoding="utf-8")})
+        writer.experiment(saved_views(name, metrics_of(spec)))
+        ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
+        ledger.restore()
+        ledger.replay()
+        _tell_whole(folder, writer)
+        state = about.get("state")
+        # One that was killed had no time to say so.
+        writer.end(state if state in ("complete", "failed", "stopped") else "stopped")
+        if not writer.close(timeout):
+            raise KdsearchError(f"MLflow at {public_uri(address)} did not take everything; sync again later")
+        return len(ledger.records)
+
+
+def _tell_whole(folder: Path, writer: Writer) -> None:
+    """What is known of the search as a whole, as far as it came."""
+    if (point := folder / reference.FILE).exists():
+        writer.tag(None, {reference.TAG: point.read_text(encoding="utf-8")})
+    for path in _artifacts(folder):
+        writer.artifact(None, path)
+    if (profile := folder / TABLE).exists():
+        writer.artifact(None, profile, "profile")
+    if (front := folder / FILE).exists():
+        log_table(writer, front)
+    tell_verdicts(folder, writer)
+
+
+def _artifacts(folder: Path) -> Iterator[Path]:
+    """The report, the pictures and the tables, but for those that have a place of their own."""
+    for pattern in (TEACHERS, "*.html", "*.png", "*.csv"):
+        yield from (path for path in sorted(folder.glob(pattern)) if path.name != TABLE)

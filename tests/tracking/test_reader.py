@@ -19,7 +19,7 @@ def test_a_search_is_read_as_it_was_written(open_writer: Open, uri: str, tmp_pat
     writer.trial("b", "second", large, {"kdsearch.number": "1", "kdsearch.baseline": "labels"})
     writer.trial("a", "first", small, {"kdsearch.number": "0"})
     writer.epoch("a", 0, {"accuracy": 0.1})
-    writer.finish("a", "complete", {"accuracy": 0.9}, {"kdsearch.front": "true"})
+    writer.finish("a", "complete", {"accuracy": 0.9}, {"kdsearch.front": "true", "kdsearch.device": "a CPU"})
     writer.finish("b", "failed", {}, {"kdsearch.reason": "out of memory"})
     writer.artifact("a", tmp_path / "model.bin", "model")
     writer.end("stopped")
@@ -31,7 +31,7 @@ def test_a_search_is_read_as_it_was_written(open_writer: Open, uri: str, tmp_pat
     assert (first["uid"], first["recipe"], first["state"], first["front"]) == ("a", "first", "complete", True)
     assert (second["baseline"], second["reason"], second["front"]) == ("labels", "out of memory", False)
     assert (first["config"], second["config"]) == (small, large)
-    assert first["accuracy"] == 0.9
+    assert first["accuracy"] == 0.9 and first["device"] == "a CPU" and "governor" not in first
     assert not [column for column in record.trials if "/" in str(column)]
     found = download(uri, str(first["run_id"]), "model", tmp_path / "fetched")
     assert (found / "model.bin").read_bytes() == b"1"

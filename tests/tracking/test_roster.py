@@ -8,8 +8,8 @@ from mlflow import MlflowClient
 from kdsearch.tracking.roster import Roster
 
 
-def roster(uri: str, *, resume: bool = False) -> Roster:
-    return Roster(uri, "project", "digits", resume=resume)
+def roster(uri: str, *, resume: bool = False, uid: str | None = None) -> Roster:
+    return Roster(uri, "project", "digits", resume=resume, uid=uid)
 
 
 def everything(client: MlflowClient) -> list[str]:
@@ -62,6 +62,27 @@ def test_a_creation_done_after_it_was_repeated_is_pruned(
     assert len(everything(client)) == 3
     ours.prune("t0")
     assert sorted(everything(client)) == sorted([ours.run_id(None), ours.run_id("t0")])
+
+
+def test_a_search_goes_on_in_its_own_run_whatever_others_are_called(uri: str) -> None:
+    ours, theirs = roster(uri, uid="ours"), roster(uri, uid="theirs")
+    for each in (ours, theirs):
+        each.open()
+    assert roster_of(uri, "ours") == ours.run_id(None) != theirs.run_id(None) == roster_of(uri, "theirs")
+    assert roster_of(uri, "neither") not in (ours.run_id(None), theirs.run_id(None))
+
+
+def test_a_search_that_knows_no_run_of_its_own_goes_on_in_the_newest_of_its_name(uri: str) -> None:
+    roster(uri, uid="first").open()
+    newest = roster(uri, uid="second")
+    newest.open()
+    assert roster_of(uri, None) == newest.run_id(None)
+
+
+def roster_of(uri: str, uid: str | None) -> str:
+    found = roster(uri, resume=True, uid=uid)
+    found.open()
+    return found.run_id(None)
 
 
 def test_an_experiment_in_the_trash_is_taken_out(uri: str, client: MlflowClient) -> None:

@@ -8,6 +8,7 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from running import held
 from safetensors.torch import save
 from typer.testing import CliRunner
 
@@ -16,6 +17,8 @@ from kdsearch import models
 from kdsearch.cli import app
 from kdsearch.errors import InputError
 from kdsearch.pareto import hypervolume
+from kdsearch.tune.folder import holder
+from kdsearch.tune.sync import sync
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -109,18 +112,45 @@ def test_runs_that_are_there_are_not_repeated(searched, confirmed):
     search, folder = searched
     kept = sorted((folder / "store/searches/small/confirm").glob("*/metrics.json"))
     before = {path: path.stat().st_mtime_ns for path in kept}
-    told: list[str] = []
+    at_work: list[object] = []
 
     class Notes:
-        note = staticmethod(told.append)
+        @staticmethod
+        def note(text: str) -> None:
+            at_work.append(holder(folder / "store/searches/small"))
 
     again = search.confirm(seeds=2, top=1, display=Notes())
+    assert at_work and all(found and found[1] == "confirm" for found in at_work)
+    assert holder(folder / "store/searches/small") is None
     assert {path: path.stat().st_mtime_ns for path in kept} == before
     member = again.table[again.table["uid"] == search.front.iloc[0]["uid"]]
     assert len(again.table) < len(confirmed[0].table) and len(member) == 1
     columns = ["accuracy", "test_accuracy", "accuracy_std"]
     whole = confirmed[0].table.set_index("uid").loc[again.table["uid"], columns]
     pd.testing.assert_frame_equal(again.table.set_index("uid")[columns], whole)
+
+
+def test_what_was_confirmed_is_told_to_another_mlflow_too(searched, confirmed, tmp_path):
+    search, folder = searched
+    uri = f"sqlite:///{tmp_path}/fresh.db"
+    sync("small", folder / "store", uri, 60)
+    assert held(uri) == held(search.uri)
+    assert "confirmed_accuracy" in kdsearch.open_search("small", uri).trials
+    before = MlflowClient(search.uri).get_metric_history(search._record.run_id, "optimism_gap")
+    sync("small", folder / "store", None, 60)
+    assert MlflowClient(search.uri).get_metric_history(search._record.run_id, "optimism_gap") == before
+
+
+def test_a_folder_of_another_search_is_not_confirmed_into(searched):
+    search, folder = searched
+    about = folder / "store/searches/small/search.json"
+    kept = about.read_text()
+    about.write_text(json.dumps({**json.loads(kept), "uid": "another"}))
+    try:
+        with pytest.raises(InputError, match="is of another search 'small'"):
+            search.confirm()
+    finally:
+        about.write_text(kept)
 
 
 def test_one_seed_has_no_spread(searched):

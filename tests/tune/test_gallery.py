@@ -79,7 +79,9 @@ def test_a_search_that_cannot_be_drawn_goes_on(writer, tmp_path, monkeypatch, ca
 def test_what_is_shown_is_on_file_and_noted_for_mlflow(album, writer, tmp_path):
     files = gallery.show(album, tmp_path / "shown", writer)
     assert files[0].name == "report.html" and all(path.exists() for path in files)
-    assert {"front.html", "front.png", "front.csv", "trials.csv"} <= {path.name for path in files}
-    # Each file, the table, and the tag that makes it one.
-    assert writer.pending == len(files) + 2
+    assert {"front.html", "front.png", "front.json", "front.csv", "trials.csv"} <= {
+        path.name for path in files
+    }
+    # Each file, and the tag that makes one of them a table.
+    assert writer.pending == len(files) + 1
     assert not list((tmp_path / "shown").glob(".*"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from running import held
 from small import small_spec
 from typer.testing import CliRunner
 
@@ -14,6 +15,7 @@ import kdsearch
 from kdsearch.cli import app
 from kdsearch.distill.profile import TABLE, TRACE, summed
 from kdsearch.spec import load_spec
+from kdsearch.tune.sync import sync
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +43,10 @@ def test_a_profiled_search_tells_where_the_time_of_its_trials_went(local_ray: No
     for run in kdsearch.open_search("small", uri).trials["run_id"]:
         kept = [item.path for item in client.list_artifacts(run, "profile")]
         assert kept == [f"profile/{TABLE}", f"profile/{TRACE}"]
+
+    fresh = f"sqlite:///{tmp_path}/fresh.db"
+    sync("small", tmp_path / "store", fresh, 60)
+    assert held(fresh) == held(uri)
 
     # What is shipped is not watched again whenever it is trained.
     configs = [load_spec(path) for path in folder.glob("trials/*/config.yaml")]

@@ -127,6 +127,28 @@ def test_the_study_beside_the_search_knows_every_trial_as_what_it_was(searched):
         assert trial.values == pytest.approx([row["accuracy"], row["size_mb"]])
 
 
+def test_another_process_opens_the_study_by_its_file_alone_as_optunas_dashboard_does(searched):
+    search, folder = searched
+    script = (
+        "import sys\n"
+        "from optuna import load_study\n"
+        "from optuna.storages import JournalStorage\n"
+        "from optuna.storages.journal import JournalFileBackend\n"
+        "study = load_study(study_name=None, storage=JournalStorage(JournalFileBackend(sys.argv[1])))\n"
+        "print(study.study_name, len(study.trials), len(study.best_trials), 'kdsearch' in sys.modules)\n"
+    )
+    journal = folder / "store/searches/small/study.journal"
+    before = journal.read_bytes()
+    done = subprocess.run([sys.executable, "-c", script, str(journal)], capture_output=True, text=True)
+    name, trials, best, ours = done.stdout.split()
+    assert (name, int(trials), ours) == ("small", len(searched_by_optuna(search)), "False"), done.stderr
+    assert int(best) >= 1 and journal.read_bytes() == before
+
+
+def searched_by_optuna(search):
+    return search.trials[search.trials["baseline"] == ""]
+
+
 def test_the_same_seed_gives_the_same_configs_and_stored_teachers_are_used(searched, capsys):
     search, folder = searched
     again = kdsearch.search(small_spec(folder), name="again")
@@ -188,7 +210,9 @@ def test_each_trial_is_scored_weighed_and_timed_as_it_ships(local_ray, tmp_path)
             logits, labels = export.form().predict(images)
             found_again = float((logits.argmax(1) == labels).double().mean())
             assert found_again == pytest.approx(getattr(row, part)), (part, row.recipe)
-        assert "| wide |" in (out / "README.md").read_text() or not row.config["teachers"]
+        card = (out / "README.md").read_text()
+        assert "| wide |" in card or not row.config["teachers"]
+        assert f"Timed on {row.device}, " in card and f"{row.libraries}." in card
         left = {path.name for path in (tmp_path / f"store/searches/small/trials/{row.uid}").glob("student.*")}
         assert left == {"student.safetensors", export.ships.name}
 

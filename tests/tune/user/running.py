@@ -127,6 +127,35 @@ def mlflow_runs(uri: str, search: str) -> list[Any]:
     return list(client.search_runs(experiments, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"))
 
 
+def held(uri: str, search: str = "small") -> dict[str, Any]:
+    """All that an MLflow holds of a search and of its trials, by uid, but for the histories of epochs."""
+    client = MlflowClient(uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments, f"tags.`kdsearch.search` = '{search}'")
+    return {
+        run.data.tags["kdsearch.uid"]: {
+            "status": run.info.status,
+            "tags": {key: text for key, text in run.data.tags.items() if key != "mlflow.parentRunId"},
+            "params": run.data.params,
+            "metrics": run.data.metrics,
+            "artifacts": sorted(_artifacts(client, run.info.run_id)),
+            "hypervolumes": [
+                (point.step, point.timestamp, point.value)
+                for point in client.get_metric_history(run.info.run_id, "hypervolume")
+            ],
+        }
+        for run in runs
+    }
+
+
+def _artifacts(client: MlflowClient, run: str, folder: str | None = None) -> Iterator[str]:
+    for item in client.list_artifacts(run, folder):
+        if item.is_dir:
+            yield from _artifacts(client, run, item.path)
+        else:
+            yield item.path
+
+
 def check_whole(folder: Path, uri: str | None = None, name: str = "small") -> None:
     """Every trial stands once, and as the same, in the files, in the study and in MLflow."""
     search = folder / "store/searches" / name
