@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -97,7 +98,7 @@ def run_confirm(
         slots = start_slots(spec, resources, storage, folder)
         try:
             teachers = get_teachers(spec, storage, slots, display.note)
-            runs = _train(chosen, seeds, folder / "confirm", slots, display)
+            runs, failed = _train(chosen, seeds, folder / "confirm", slots, display)
         finally:
             slots.close()
             tidy(folder)
@@ -111,6 +112,7 @@ def run_confirm(
         noisy=noisy,
         reference=reference,
         twins=twins,
+        failed=failed,
     )
     album = replace(
         read_album(record, objectives, reference, folder), teachers=scores(teachers), confirmed=confirmed
@@ -161,8 +163,13 @@ def _as_built(chosen: pd.DataFrame, twins: Mapping[str, str], names: set[str]) -
     return built.reset_index(drop=True)
 
 
-def _train(chosen: pd.DataFrame, seeds: int, folder: Path, slots: Slots, display: Display) -> pd.DataFrame:
-    """Every fresh run that can be had, as rows: read from file, or trained in the worker groups."""
+def _train(
+    chosen: pd.DataFrame, seeds: int, folder: Path, slots: Slots, display: Display
+) -> tuple[pd.DataFrame, Counter[str]]:
+    """Every fresh run that can be had, as rows: read from file, or trained in the worker groups.
+
+    Also how many runs of each recipe did not end, by uid.
+    """
     jobs = [(str(row["uid"]), row, seed) for seed in range(1, seeds + 1) for row in chosen.to_dict("records")]
     done = 0
 
@@ -186,7 +193,8 @@ def _train(chosen: pd.DataFrame, seeds: int, folder: Path, slots: Slots, display
             pool.shutdown(wait=False, cancel_futures=True)
             slots.mailbox.stop.remote()
             raise
-    return pd.DataFrame([row for row in rows if row is not None])
+    failed = Counter(uid for (uid, _, _), row in zip(jobs, rows, strict=True) if row is None)
+    return pd.DataFrame([row for row in rows if row is not None]), failed
 
 
 def _one(
@@ -234,7 +242,7 @@ def _log(writer: Writer, confirmed: Confirmed, tables: list[Path]) -> None:
 
 def _figures(row: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
     """What is kept as metrics: `confirmed_accuracy`, `confirmed_accuracy_std`, …, `front_probability`."""
-    told = {"seeds", "gain", "gain_low", "gain_high"}
+    told = {"seeds", "failed", "gain", "gain_low", "gain_high"}
     noisy = {str(key).removesuffix("_std") for key in row if str(key).endswith("_std")}
     for key, value in row.items():
         if (key in told or key in noisy or str(key).endswith("_std")) and math.isfinite(value):
