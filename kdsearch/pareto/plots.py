@@ -61,7 +61,9 @@ def front_figure(
     figure.update_xaxes(showline=True, linecolor=INK, ticks="outside", zeroline=False)
     figure.update_yaxes(showline=True, linecolor=INK, ticks="outside", zeroline=False)
     if len(views) > 1:
-        buttons = [_button(each, groups, teachers or {}) for each in views]
+        # They are of the axis that was asked for: on the test split teachers are worth something else.
+        levels = [teachers or {} if each.y in (y, "accuracy") else {} for each in views]
+        buttons = [_button(each, groups, own) for each, own in zip(views, levels, strict=True)]
         chooser = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
         figure.update_layout(updatemenus=[chooser])
     return figure
@@ -112,6 +114,10 @@ def _points(shown: View, groups: Sequence[Group]) -> list[tuple[np.ndarray, np.n
     return found
 
 
+def _is_seen(x: np.ndarray, y: np.ndarray) -> bool:
+    return bool((np.isfinite(x) & np.isfinite(y)).any())
+
+
 def _traces(shown: View, groups: Sequence[Group], objectives: Mapping[str, Direction]) -> list[Any]:
     from plotly.graph_objects import Scatter
 
@@ -125,7 +131,7 @@ def _traces(shown: View, groups: Sequence[Group], objectives: Mapping[str, Direc
     ]
     (steps, *points) = _points(shown, groups)
     line = Scatter(x=steps[0], y=steps[1], mode="lines", line=step, hoverinfo="skip", showlegend=False)
-    names = list(dict.fromkeys([shown.y, shown.x, *objectives, *_HOVERED]))
+    names = list(dict.fromkeys([shown.y, shown.x, *objectives, *_HOVERED, *_OFFERED]))
     return [
         line,
         *(
@@ -134,6 +140,7 @@ def _traces(shown: View, groups: Sequence[Group], objectives: Mapping[str, Direc
                 y=y,
                 mode="markers",
                 name=html.escape(group.name),
+                showlegend=_is_seen(x, y),
                 marker=marker,
                 hovertext=_hover(group.rows, names),
                 hovertemplate="%{hovertext}<extra></extra>",
@@ -201,7 +208,11 @@ def _level_label(name: str, y: float, x: float) -> dict[str, Any]:
 
 def _button(shown: View, groups: Sequence[Group], teachers: Mapping[str, float]) -> dict[str, Any]:
     points = _points(shown, groups)
-    data = {"x": [x for x, _ in points], "y": [y for _, y in points]}
-    name = f"{words.label(shown.y)} against {words.label(shown.x).lower()}"
+    data = {
+        "x": [x for x, _ in points],
+        "y": [y for _, y in points],
+        "showlegend": [False, *(_is_seen(*each) for each in points[1:])],
+    }
+    name = f"{words.label(shown.y)} against {words.within(shown.x)}"
     layout = {**_layout(shown, teachers), "xaxis.autorange": True, "yaxis.autorange": True}
     return {"label": html.escape(name), "method": "update", "args": [data, layout]}

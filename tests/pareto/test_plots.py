@@ -69,7 +69,7 @@ def test_what_every_complete_trial_has_is_offered_beside_the_objectives(trials):
     assert figure.layout.xaxis.type == "log"
     costs = ("size", "latency", "parameters", "MACs")
     labels = set(buttons(figure))
-    assert {f"Accuracy against {name}".lower() for name in costs} <= {label.lower() for label in labels}
+    assert {f"Accuracy against {name}" for name in costs} <= labels
     assert len(labels) == 10  # all pairs of these five
     trials.loc[5, "latency_ms"] = np.nan
     fewer = set(buttons(front_figure(trials, two, x="size_mb", y="accuracy")))
@@ -80,9 +80,13 @@ def test_test_accuracy_is_offered_when_the_front_has_it_and_shows_the_front_alon
     two = {"accuracy": "maximize", "size_mb": "minimize"}
     front = non_dominated(trials, two)
     trials["test_accuracy"] = (trials["accuracy"] - 0.01).where(front)
-    figure = front_figure(trials, two, x="size_mb", y="accuracy")
+    figure = front_figure(trials, two, x="size_mb", y="accuracy", teachers=TEACHERS)
+    in_legend = {trace.name for trace in figure.data if trace.showlegend}
+    assert in_legend == {"other trials", "labels only", "Hinton KD", "Pareto front"}
     data, layout = buttons(figure)["Test accuracy against size"]
-    assert layout["yaxis.title.text"] == "Test accuracy (%)"
+    assert layout["yaxis.title.text"] == "Test accuracy (%)" and not layout["shapes"]
+    legend = dict(zip([trace.name for trace in figure.data], data["showlegend"], strict=True))
+    assert [name for name, shown in legend.items() if shown] == ["Pareto front"]
     y = np.concatenate(data["y"][1:])
     found = np.unique(y[np.isfinite(y)])
     np.testing.assert_allclose(found, np.unique(100 * trials.loc[front, "test_accuracy"]))
