@@ -62,7 +62,7 @@ KINDS: Mapping[str, Kind] = {
     "schedule": _kind("kdsearch.distill.schedules", "progress"),
     "objective": _kind(
         "kdsearch.measure",
-        "model shape architecture logits labels classes teacher_logits members predict images",
+        "model shape architecture deploy logits labels classes teacher_logits members predict images",
     ),
     "sampler": _kind("kdsearch.tune.samplers", "seed"),
 }

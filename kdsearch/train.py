@@ -75,8 +75,13 @@ def _here(
     config: Spec, folder: Path, epoch: Callable[[dict[str, float]], bool], report: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     from kdsearch.distill.session import Session, ensure_teachers, local_worker
+    from kdsearch.distill.ship import check_runtime, place_of
 
-    session = Session(local(config.compute.storage), local_worker(config))
+    worker = local_worker(config)
+    # Before anything is trained: it refuses a form for a GPU where there is none.
+    place_of(config.deploy, worker.device)
+    check_runtime(config)
+    session = Session(local(config.compute.storage), worker)
     ensure_teachers(config, session, lambda name, text: report(f"teacher {name}: {text}"))
     metrics: dict[str, Any] = session.trial(config, folder, epoch)
     metrics |= session.finish(config, folder / "student.safetensors")

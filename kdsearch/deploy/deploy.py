@@ -17,6 +17,7 @@ from kdsearch.deploy.graph import write_graph
 from kdsearch.deploy.quantise import quantise
 from kdsearch.deploy.runtime import has_runtime, open_graph, runtime_name
 from kdsearch.deploy.shipped import Shipped
+from kdsearch.errors import InputError
 from kdsearch.measure import Shipping
 from kdsearch.spec import Deploy
 
@@ -77,10 +78,11 @@ def open_form(
         path: The file that ships.
         mean: Of the pixels in units of [0, 1], (C,).
         std: Likewise.
-        device: Where it should run. A graph runs on the CPU where ONNX Runtime has nothing else.
+        device: Where it should run. A graph runs on the CPU where ONNX Runtime has nothing else, unless its
+            section asks for the device.
 
     Raises:
-        InputError: When the file is missing or damaged.
+        InputError: When the file is missing or damaged, or ONNX Runtime has not the device that it asks for.
     """
     size = path.stat().st_size if path.exists() else 0
     if form.format == "torch":
@@ -90,9 +92,13 @@ def open_form(
         return Form(shipped, Shipping(size, device, form.batch, form.threads))
     place = device if has_runtime(device) else torch.device("cpu")
     call = open_graph(path, threads=form.threads, device=place)
+    if call.device.type != place.type:
+        place = call.device
+    if form.device == device.type != place.type:
+        raise InputError(f"deploy.device: '{device.type}': this ONNX Runtime has none")
     shipping = Shipping(
         size,
-        torch.device("cpu"),
+        place,
         form.batch,
         form.threads,
         runtime=runtime_name(),

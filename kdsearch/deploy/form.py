@@ -24,7 +24,7 @@ class Form(nn.Module):
     def __init__(self, call: Callable[[Tensor], Tensor], shipping: Shipping) -> None:
         """
         Args:
-            call: Computes it on `shipping.device`.
+            call: Computes it on `shipping.device`, of images on `shipping.takes_from`.
             shipping: All else.
         """
         super().__init__()
@@ -32,7 +32,7 @@ class Form(nn.Module):
         self.shipping = shipping
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of images on the form's device."""
+        """Logits of images that lie where the form takes them from."""
         return self.call(images)
 
     @torch.inference_mode()
@@ -40,7 +40,7 @@ class Form(nn.Module):
         """Logits (N, classes) and labels (N,) of every image, on the CPU."""
         size = self.shipping.batch if self.shipping.together else _MANY
         parts = torch.split(images.images, size)
-        logits = [self.call(part.to(self.shipping.device)).cpu() for part in parts]
+        logits = [self.call(part.to(self.shipping.takes_from)).cpu() for part in parts]
         return torch.cat(logits), images.labels.cpu()
 
 

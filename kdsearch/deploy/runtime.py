@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,13 +29,35 @@ def runtime_name() -> str:
     return f"onnxruntime {onnxruntime.__version__}"
 
 
-def open_graph(path: Path, *, threads: int, device: torch.device | str = "cpu") -> Callable[[Tensor], Tensor]:
-    """The function of an ONNX file: images (B, C, H, W) uint8 to logits (B, classes), both on the CPU.
+@dataclass(frozen=True)
+class Graph:
+    """An open ONNX file: a function of images (B, C, H, W) uint8 to logits (B, classes), both on the CPU."""
+
+    session: Any
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes: the CPU also where ONNX Runtime could not load what a GPU needs."""
+        return _device_of(self.session.get_providers())
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits of images."""
+        return torch.from_numpy(self.session.run(None, {IMAGES: images.numpy()})[0])
+
+
+def _device_of(providers: list[str]) -> torch.device:
+    """The device of the first of a session's providers, which gets all that it can compute."""
+    kinds = {provider: kind for kind, provider in _PROVIDERS.items()}
+    return torch.device(kinds[providers[0]])
+
+
+def open_graph(path: Path, *, threads: int, device: torch.device | str = "cpu") -> Graph:
+    """Open an ONNX file.
 
     Args:
         path: Of the file.
         threads: That a call may use.
-        device: Where it computes; `has_runtime` knows whether it can.
+        device: Where it should compute; where it does, the graph tells.
 
     Raises:
         InputError: When the file is missing, damaged or no graph for images.
@@ -45,7 +68,8 @@ def open_graph(path: Path, *, threads: int, device: torch.device | str = "cpu") 
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4
     try:
-        provider = _PROVIDERS[torch.device(device).type]
+        place = torch.device(device)
+        provider = (_PROVIDERS[place.type], {"device_id": place.index} if place.index else {})
         session = onnxruntime.InferenceSession(path, options, providers=[provider])
     except Exception as error:  # its errors share no base
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -53,8 +77,4 @@ def open_graph(path: Path, *, threads: int, device: torch.device | str = "cpu") 
     inputs = [(given.name, given.type, len(given.shape)) for given in session.get_inputs()]
     if inputs != [(IMAGES, "tensor(uint8)", 4)]:
         raise InputError(f"{path} takes {inputs}, and not '{IMAGES}' (B, C, H, W) of bytes: it is not ours")
-
-    def logits(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {IMAGES: images.numpy()})[0])
-
-    return logits
+    return Graph(session)

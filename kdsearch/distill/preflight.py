@@ -160,8 +160,10 @@ def _keys(place: str) -> tuple[str | int, ...]:
 
 def _figures(spec: Spec, facts: Facts) -> Iterator[Problem]:
     # What needs no data was checked with the spec; of the rest few parts have anything to refuse.
-    students = list(corners(spec.tree()["student"]))
-    for name, message in rehearse(figures_of(spec), facts.shape, facts.classes, students, spec.teachers):
+    tree = spec.tree()
+    students, forms = corners(tree["student"]), corners(tree["deploy"])
+    found = rehearse(figures_of(spec), facts.shape, facts.classes, students, forms, spec.teachers)
+    for name, message in found:
         section = "measure" if name in spec.measure.figures else "objectives"
         yield Problem((section, name), message)
 

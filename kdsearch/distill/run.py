@@ -82,7 +82,12 @@ def run(
     student = student.to(worker.device)
     # Before it is trained, so that a student that cannot be measured costs no epoch.
     result = measure_architecture(
-        student, shape, figures, architecture=tree["student"], known=("architecture",)
+        student,
+        shape,
+        figures,
+        architecture=tree["student"],
+        deploy=tree["deploy"],
+        known=("architecture",),
     )
     if timings is not None and not is_converted(config.deploy):
         form = as_trained(student, config, splits, worker.device)

@@ -20,9 +20,9 @@ from kdsearch.distill.profile import Profile, profiled
 from kdsearch.distill.resident import Resident
 from kdsearch.distill.run import Worker, run
 from kdsearch.distill.score import free_figures, score, score_trained, write_classes
-from kdsearch.distill.ship import as_trained, convert, is_converted, open_shipped, timed_as
+from kdsearch.distill.ship import as_trained, convert, is_converted, open_shipped, place_of, timed_as
 from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
-from kdsearch.errors import KdsearchError
+from kdsearch.errors import InputError, KdsearchError
 from kdsearch.files import write_whole
 from kdsearch.measure import (
     ALWAYS,
@@ -105,12 +105,25 @@ class Session:
 
         Where that form is converted from trained weights, `folder` holds these and its file.
         """
-        splits, device = self.resident.splits(config), self.worker.device
+        splits = self.resident.splits(config)
         if is_converted(config.deploy):
-            form = open_shipped(self._student(config, folder / WEIGHTS), config, splits, folder, device)
+            form = self._shipped(self._student(config, folder / WEIGHTS), config, folder)
         else:
-            form = as_trained(self._student(config), config, splits, device)
+            form = as_trained(self._student(config), config, splits, self.worker.device)
         return self._time(form, config)
+
+    def _shipped(self, student: nn.Module, config: Spec, folder: Path) -> Form:
+        """What ships, from its file in `folder`, on the device that it is for.
+
+        Where another process times it, this one scores it on what it has.
+        """
+        try:
+            device = place_of(config.deploy, self.worker.device)
+        except InputError:
+            if self._elsewhere is None:
+                raise
+            device = self.worker.device
+        return open_shipped(student, config, self.resident.splits(config), folder, device)
 
     def _time(self, form: Form, config: Spec) -> dict[str, float]:
         splits = self.resident.splits(config)
@@ -170,8 +183,7 @@ class Session:
         The accuracy of each class goes to `classes.csv` beside the weights.
         """
         splits, figures = self.resident.splits(config), figures_of(config)
-        device = self.worker.device
-        student = open_shipped(self._student(config, weights), config, splits, weights.parent, device)
+        student = self._shipped(self._student(config, weights), config, weights.parent)
         final: dict[str, Any] = {**measure_alone(student, splits.shape, figures)} | self._test(
             student, config
         )
@@ -180,10 +192,7 @@ class Session:
 
     def test(self, config: Spec, weights: Path) -> dict[str, float]:
         """All that the test split tells of a trained student as it ships, as `test_…`."""
-        splits, device = self.resident.splits(config), self.worker.device
-        return self._test(
-            open_shipped(self._student(config, weights), config, splits, weights.parent, device), config
-        )
+        return self._test(self._shipped(self._student(config, weights), config, weights.parent), config)
 
     def _test(self, student: Form, config: Spec) -> dict[str, float]:
         if self.resident.splits(config).test is None:
@@ -200,7 +209,12 @@ class Session:
         shape, classes = splits.shape, len(splits.classes)
         model = models.build(tree["student"], shape, classes, seed=config.search.seed).to(device).eval()
         found = measure_architecture(
-            model, shape, figures, architecture=tree["student"], known=("architecture",)
+            model,
+            shape,
+            figures,
+            architecture=tree["student"],
+            deploy=tree["deploy"],
+            known=("architecture",),
         )
         if is_converted(config.deploy):
             return found | self._as_shipped(model, config, folder)
@@ -211,7 +225,7 @@ class Session:
         """Figures of what ships in place of those of the trained student, and how far they are apart."""
         splits, figures = self.resident.splits(config), figures_of(config)
         convert(student, config, splits, folder)
-        form = open_shipped(student, config, splits, folder, self.worker.device)
+        form = self._shipped(student, config, folder)
         scores = score(form, config, self.resident, figures)
         scores |= score_trained(form, config, self.resident, figures)
         timed = self._timed_apart(config, folder) if self._elsewhere else self._time(form, config)

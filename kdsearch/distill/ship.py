@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdsearch.deploy import Form, Shipped, file_of, open_form, write_form
+from kdsearch.deploy import Form, Shipped, file_of, has_runtime, open_form, write_form
 from kdsearch.distill.resident import Splits
+from kdsearch.errors import InputError
 from kdsearch.measure import Shipping
-from kdsearch.spec import Deploy, Spec
+from kdsearch.spec import Deploy, Spec, asks_for_gpu, decisive
 
 
 def is_converted(form: Deploy) -> bool:
@@ -23,14 +24,40 @@ def is_converted(form: Deploy) -> bool:
 def timed_as(config: Spec) -> dict[str, Any]:
     """What a latency is kept under: the architecture and, where it is called in another way, its form."""
     tree = config.tree()
-    form = tree["deploy"]
-    return {**tree["student"], **({"deploy": form} if form != Deploy().model_dump() else {})}
+    form = decisive(tree["deploy"])
+    return {**tree["student"], **({"deploy": form} if form else {})}
+
+
+def place_of(form: Deploy, device: torch.device) -> torch.device:
+    """Where a form is called by a process that computes on `device`.
+
+    Raises:
+        InputError: When it ships to a GPU, and that is none.
+    """
+    if form.device in (None, device.type):
+        return device
+    if form.device == "cuda":
+        raise InputError(
+            "deploy.device: 'cuda': what times it here has no GPU; compute.gpus_per_worker gives it one"
+        )
+    return torch.device("cpu")
+
+
+def check_runtime(spec: Spec) -> None:
+    """Raise InputError when graphs should run on a GPU, and the ONNX Runtime of this machine knows none."""
+    if asks_for_gpu(spec.deploy, format="onnx") and not has_runtime("cuda"):
+        raise InputError("deploy.device: 'cuda': this build of ONNX Runtime has none; onnxruntime-gpu has")
 
 
 def as_trained(student: nn.Module, config: Spec, splits: Splits, device: torch.device) -> Form:
-    """The student as it is, scaling the pixels itself, called as its config says; its file has no size."""
-    shipped = Shipped(student, splits.mean, splits.std).to(device)
-    return Form(shipped, Shipping(0, device, config.deploy.batch, config.deploy.threads))
+    """The student as it is, scaling the pixels itself, called as its config says; its file has no size.
+
+    It is on `device`, and stays there: what ships to another place is a copy. Raises as `place_of` does.
+    """
+    place = place_of(config.deploy, device)
+    model = student if place == device else copy.deepcopy(student)
+    shipped = Shipped(model, splits.mean, splits.std).to(place)
+    return Form(shipped, Shipping(0, place, config.deploy.batch, config.deploy.threads))
 
 
 def convert(student: nn.Module, config: Spec, splits: Splits, folder: Path) -> None:
@@ -49,7 +76,7 @@ def convert(student: nn.Module, config: Spec, splits: Splits, folder: Path) -> N
 def open_shipped(
     student: nn.Module, config: Spec, splits: Splits, folder: Path, device: torch.device
 ) -> Form:
-    """The form that ships, from its file in `folder`, on `device` if it can run there.
+    """The form that ships, from its file in `folder`, on `device`; see `kdsearch.deploy.open_form`.
 
     `student` is of the config's architecture, and left as it is.
     """

@@ -56,15 +56,16 @@ def send_latency(export: Export, latency: Latency, conditions: dict[str, str], u
     return list(named)
 
 
-def enter_latency(export: Export, latency: Latency, table: Path) -> str:
-    """Enter the median into a table that `device_latency_ms` reads; returns the architecture in words.
+def enter_latency(export: Export, latency: Latency, table: Path, device: str) -> str:
+    """Enter the median on `device` into a table that `device_latency_ms` reads; returns the row in words.
 
     Raises:
-        InputError: When the file is no such table, or says something of that architecture already.
+        InputError: When the file is no such table, or says something of that student already.
     """
     from kdsearch.measure import enter
-    from kdsearch.space import describe_model
+    from kdsearch.space import describe_form, describe_model
 
-    student = export.config.tree("student")["student"]
-    enter(str(table), "latency_ms", student, latency.p50_ms)
-    return describe_model(student)
+    tree = export.config.tree("student", "deploy")
+    student, form = tree["student"], {**tree["deploy"], "device": device}
+    enter(str(table), "latency_ms", student, form, latency.p50_ms)
+    return f"{describe_model(student)} as {describe_form(form)}"

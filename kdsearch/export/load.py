@@ -45,16 +45,14 @@ class Export:
         """
         import torch
 
-        from kdsearch.deploy import has_runtime, open_form
+        from kdsearch.deploy import open_form
 
         if self.config.deploy.format == "onnx":
             check_onnx_installed(self.ships.name)
-            if not has_runtime(device):
-                raise InputError(f"device '{device}': this build of ONNX Runtime has none")
         if device == "cuda" and not torch.cuda.is_available():
             raise InputError("device 'cuda': there is none here")
         mean, std = torch.tensor(self.described["mean"]), torch.tensor(self.described["std"])
-        return open_form(
+        form = open_form(
             build(self.config.tree(), self.described),
             self.config.deploy,
             self.ships,
@@ -62,6 +60,9 @@ class Export:
             std=std,
             device=torch.device(device),
         )
+        if form.shipping.device.type != device:
+            raise InputError(f"device '{device}': this ONNX Runtime has none")
+        return form
 
 
 def open_export(folder: str | Path) -> Export:

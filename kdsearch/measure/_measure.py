@@ -18,6 +18,7 @@ def measure_architecture(
     figures: Iterable[Figure],
     *,
     architecture: Mapping[str, Any] | None = None,
+    deploy: Mapping[str, Any] | None = None,
     known: Sequence[Known] = ("architecture", "timed"),
 ) -> dict[str, float]:
     """Those of the figures that need no training, by metric.
@@ -27,12 +28,14 @@ def measure_architecture(
         shape: Of one image: channels, height, width.
         figures: Those of other kinds are passed over.
         architecture: The name of the model and its options, for figures that are looked up by it.
+        deploy: The form in which it ships, likewise.
         known: The kinds to take.
 
     Raises:
         KdsearchError: An objective returned something that is not a number, or cannot be taken here.
     """
-    return _measure(figures, known, {"model": model, "shape": shape, "architecture": architecture})
+    given = {"model": model, "shape": shape, "architecture": architecture, "deploy": deploy}
+    return _measure(figures, known, given)
 
 
 def measure_predictions(

@@ -1,4 +1,4 @@
-"""Figures of students in a CSV file, found by architecture."""
+"""Figures of students in a CSV file, found by architecture and by the form in which they ship."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from kdsearch.errors import InputError, SpecError, nearest
 from kdsearch.registry import find
-from kdsearch.space import describe_model
-from kdsearch.spec import parse_yaml
+from kdsearch.space import describe_form, describe_model
+from kdsearch.spec import AS_TRAINED, Deploy, parse_yaml
+from kdsearch.spec.problems import readable
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,12 @@ class _Row:
     value: float
 
 
-def lookup(file: str, column: str, architecture: Mapping[str, Any]) -> float:
-    """The value of `column` in the one row whose cells all hold for `architecture`.
+#: Columns that tell forms apart, unless a model has an option of that name.
+_FORM = tuple(AS_TRAINED)
+
+
+def lookup(file: str, column: str, architecture: Mapping[str, Any], form: Mapping[str, Any]) -> float:
+    """The value of `column` in the one row whose cells all hold for `architecture`, shipped in `form`.
 
     Raises:
         InputError: The file cannot be read or is not such a table; no row holds, or several with different
@@ -39,27 +46,32 @@ def lookup(file: str, column: str, architecture: Mapping[str, Any]) -> float:
         stamp = path.stat().st_mtime_ns
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from None
-    rows = [row for row in _rows(path, column, stamp) if _holds(row.options, architecture)]
+    student = _student(architecture, form)
+    rows = [row for row in _rows(path, column, stamp) if _holds(row.options, student)]
     if not rows:
-        raise InputError(f"{file}: no row for {describe_model(architecture)}")
+        raise InputError(f"{file}: no row for {_described(architecture, form)}")
     if len({row.value for row in rows}) > 1:
         lines = " and ".join(str(row.line) for row in rows[:2])
-        raise InputError(f"{file}: lines {lines} both hold for {describe_model(architecture)}, and differ")
+        raise InputError(f"{file}: lines {lines} both hold for {_described(architecture, form)}, and differ")
     return rows[0].value
 
 
-def enter(file: str, column: str, architecture: Mapping[str, Any], value: float) -> None:
-    """Add a row for `architecture` to a table, in place of the one for just its options; a new table is made.
+def enter(
+    file: str, column: str, architecture: Mapping[str, Any], form: Mapping[str, Any], value: float
+) -> None:
+    """Add a row for `architecture` in `form` to a table; a new table is made.
+
+    It takes the place of the row for just these, or for just that architecture in whatever form.
 
     Raises:
-        InputError: The file is no such table, or another of its rows holds for `architecture` too.
+        InputError: The file is no such table, or another of its rows holds for that student too.
     """
-    path, options = Path(file), {key: _plain(value) for key, value in architecture.items()}
+    path, options, formless = Path(file), _student(architecture, form), _student(architecture, {})
     rows = list(_rows(path, column, path.stat().st_mtime_ns)) if path.exists() else []
-    rows = [row for row in rows if row.options != options]
+    rows = [row for row in rows if row.options not in (options, formless)]
     for row in rows:
         if _holds(row.options, options):
-            raise InputError(f"{file}:{row.line}: this row holds for {describe_model(options)} too")
+            raise InputError(f"{file}:{row.line}: this row holds for {_described(architecture, form)} too")
     rows.append(_Row(len(rows) + 2, options, value))
     heads = list(dict.fromkeys(key for row in rows for key in row.options))
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -79,8 +91,20 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _holds(options: Mapping[str, Any], architecture: Mapping[str, Any]) -> bool:
-    return all(key in architecture and _plain(architecture[key]) == value for key, value in options.items())
+def _student(architecture: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of a student: its options, and what is said of its form."""
+    said = {key: value for key, value in form.items() if value is not None}
+    return {key: _plain(value) for key, value in {**architecture, **said, **architecture}.items()}
+
+
+def _described(architecture: Mapping[str, Any], form: Mapping[str, Any]) -> str:
+    words = describe_form(form)
+    return f"{describe_model(architecture)} as {words}" if words else describe_model(architecture)
+
+
+def _holds(options: Mapping[str, Any], student: Mapping[str, Any]) -> bool:
+    """Whether the cells of a row hold for a student; what is not said of its form may be anything."""
+    return all(student[key] == value if key in student else key in _FORM for key, value in options.items())
 
 
 def _plain(value: Any) -> Any:
@@ -129,6 +153,19 @@ def _check(at: str, options: Mapping[str, Any]) -> None:
         part = find("model", str(options.get("name", "")))
     except InputError as error:
         raise InputError(f"{at}: {error}") from None
-    for key in options:
-        if key != "name" and key not in part.parameters and not part.open:
+    for key, value in options.items():
+        if key == "name" or key in part.parameters:
+            continue
+        if key in _FORM:
+            _check_form(at, key, value)
+        elif not part.open:
             raise InputError(f"{at}: {part.name} has no option '{key}'{nearest(key, part.parameters)}")
+
+
+def _check_form(at: str, key: str, value: Any) -> None:
+    try:
+        Deploy.model_validate({key: value})
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False, include_context=False)
+        message = readable(first["type"], first["msg"], first["input"])
+        raise InputError(f"{at}: {key}: {message}") from None

@@ -10,15 +10,18 @@ from kdsearch.registry import register
 
 
 @register("objective", direction="minimize", unit="ms", label="Device latency", known="architecture")
-def device_latency_ms(architecture: Mapping[str, Any], *, table: str) -> float:
+def device_latency_ms(
+    architecture: Mapping[str, Any], deploy: Mapping[str, Any] | None = None, *, table: str
+) -> float:
     """Milliseconds of a student on a device that is not here, read from a table of what was measured there.
 
     Args:
         architecture: The name of the model and its options.
-        table: A CSV file with the columns `name`, `latency_ms`, and one for each option that tells students
-            apart. An empty cell stands for any value.
+        deploy: The form in which it ships; what it does not say may be anything.
+        table: A CSV file with the columns `name`, `latency_ms`, and one for each option, and each key of
+            `deploy`, that tells students apart. An empty cell stands for any value.
 
     Raises:
         InputError: The table cannot be read, is not well formed, or does not know the student.
     """
-    return lookup(table, "latency_ms", architecture)
+    return lookup(table, "latency_ms", architecture, deploy or {})

@@ -11,6 +11,7 @@ from kdsearch.errors import InputError
 from kdsearch.measure._energy import energy_counter
 from kdsearch.measure._evaluation import evaluation, image_for
 from kdsearch.measure.device import device_name
+from kdsearch.measure.shipping import device_of
 from kdsearch.registry import register
 from kdsearch.types import Shape
 
@@ -30,17 +31,18 @@ def energy_mj(model: nn.Module, shape: Shape) -> float:
         InputError: The device reports no energy.
     """
     image = image_for(model, shape)
-    counter = energy_counter(image.device)
+    device = device_of(model)
+    counter = energy_counter(device)
     if counter is None:
-        raise InputError(f"energy_mj: {device_name(image.device)} reports no energy here")
+        raise InputError(f"energy_mj: {device_name(device)} reports no energy here")
     with evaluation(model):
         for _ in range(_WARM_UP):
             model(image)
-        _wait(image.device)
+        _wait(device)
         runs, start, deadline = 0, counter(), time.perf_counter() + SECONDS
         while time.perf_counter() < deadline:
             model(image)
-            _wait(image.device)
+            _wait(device)
             runs += 1
         return (counter() - start) / runs
 

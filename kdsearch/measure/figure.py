@@ -17,7 +17,7 @@ trained student, asked once more after training."""
 #: Measured for every student, whatever is asked for.
 ALWAYS = ("accuracy", "parameters", "macs", "size_mb")
 
-_ARCHITECTURE = {"model", "shape", "architecture"}
+_ARCHITECTURE = {"model", "shape", "architecture", "deploy"}
 _PREDICTIONS = {"logits", "labels", "classes", "teacher_logits", "members"}
 _TRAINED = {"predict", "images", "labels", "classes"}
 

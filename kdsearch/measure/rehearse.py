@@ -20,18 +20,20 @@ def rehearse(
     shape: Shape,
     classes: Sequence[str],
     students: Sequence[Mapping[str, Any]],
+    forms: Sequence[Mapping[str, Any]],
     teachers: Iterable[str],
 ) -> Iterator[tuple[str, str]]:
     """The name of each figure that refuses its input, and why.
 
     Those that follow from predictions are taken of made-up ones, those that follow from the architecture and
-    are looked up by it of each of `students`. Nothing is timed.
+    are looked up by it of each of `students` in each of `forms`. Nothing is timed.
 
     Args:
         figures: To be taken later.
         shape: Channels, height, width of an image.
         classes: Their names.
         students: Model configs.
+        forms: In which they ship.
         teachers: Names.
     """
     count = max(2, len(classes))
@@ -55,7 +57,8 @@ def rehearse(
                 case "architecture" if "architecture" in figure.part.needs:
                     for student in students:
                         model = models.build(student, shape, len(classes))
-                        measure_architecture(model, shape, [figure], architecture=student)
+                        for form in forms:
+                            measure_architecture(model, shape, [figure], architecture=student, deploy=form)
         except InputError as error:
             yield figure.name, str(error)
         except Exception:  # made-up predictions may be more than a user's own figure can take

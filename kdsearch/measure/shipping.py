@@ -15,7 +15,7 @@ class Shipping:
     bytes: int
     """Of the file that ships."""
     device: torch.device
-    """Where its images are expected."""
+    """Where it computes."""
     batch: int = 1
     """Images in a call."""
     threads: int = 1
@@ -25,6 +25,11 @@ class Shipping:
     together: bool = False
     """Whether the images of a call share a range, so that a split is scored in calls of `batch`."""
 
+    @property
+    def takes_from(self) -> torch.device:
+        """Where its images are expected: another runtime gets them from the CPU, wherever it computes."""
+        return torch.device("cpu") if self.runtime else self.device
+
 
 def shipping_of(model: nn.Module) -> Shipping | None:
     """How a model ships, where it is such a form: it then takes images as bytes."""
@@ -33,7 +38,7 @@ def shipping_of(model: nn.Module) -> Shipping | None:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's images are expected."""
+    """Where a model computes."""
     shipping = shipping_of(model)
     return next(model.parameters()).device if shipping is None else shipping.device
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -24,6 +25,7 @@ SECONDS = 2.0
 #: A model so slow that it runs fewer times in `SECONDS` is timed this often all the same.
 FEWEST_RUNS = 20
 _IMAGES = 8
+_CPUS = Path("/sys/devices/system/cpu")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Latency:
 def time_forward(model: nn.Module, shape: Shape) -> Latency:
     """Time single-image forward passes of `model` where its parameters are; see `time_stream`.
 
-    Model, thread count, the thread's CPUs and garbage collector are put back after.
+    Model, thread count, the threads' CPUs and garbage collector are put back after.
     """
     images = [image_for(model, shape, seed=seed) for seed in range(_IMAGES)]
     clock = _cuda_ms if images[0].is_cuda else _cpu_ms
@@ -97,27 +99,73 @@ def _no_collection() -> Iterator[None]:
 
 @contextmanager
 def _threads(wanted: int) -> Iterator[None]:
-    """So many threads; one alone stays on the CPU it is on: moved to another it finds its caches cold."""
-    threads, cpus = torch.get_num_threads(), _pin() if wanted == 1 else set[int]()
-    torch.set_num_threads(wanted)
+    """So many threads, which stay on as many CPUs: moved to another one a thread finds its caches cold."""
+    threads = torch.get_num_threads()
+    with _pinned(wanted):
+        torch.set_num_threads(wanted)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+@contextmanager
+def _pinned(wanted: int) -> Iterator[None]:
+    """One thread on the CPU it is on, or all threads of this process on `wanted` CPUs; nothing where the
+    system has no such thing.
+
+    All of them, because which ones PyTorch or ONNX Runtime computes with cannot be told, nor when they began.
+    """
+    this, before, current = threading.get_native_id(), _allowed(), _current_cpu()
+    if this not in before or current is None:
+        yield
+        return
+    _keep_on(dict.fromkeys([this] if wanted == 1 else before, _choose(current, before[this], wanted)))
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
-        if cpus:
-            os.sched_setaffinity(0, cpus)
+        # A thread that began meanwhile was kept on what its parent was.
+        _keep_on({thread: before.get(thread, before[this]) for thread in _allowed()})
 
 
-def _pin() -> set[int]:
-    """Keep this thread on its CPU; returns those it could run on before, none where that cannot be done."""
+def _allowed() -> dict[int, set[int]]:
+    """The CPUs that each thread of this process may run on; nothing where the system does not tell."""
+    found: dict[int, set[int]] = {}
+    with suppress(FileNotFoundError, AttributeError):
+        for path in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):
+                found[int(path.name)] = os.sched_getaffinity(int(path.name))
+    return found
+
+
+def _current_cpu() -> int | None:
+    """The CPU that this thread is on."""
     try:
-        # The CPU is the 39th field of the kernel's account of a thread, whose second may hold spaces.
-        fields = Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()
-        cpus = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {int(fields[36])})
-    except (OSError, AttributeError, IndexError, ValueError):
-        return set()
-    return cpus
+        # The 39th field of the kernel's account of a thread, whose second may hold spaces.
+        return int(Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()[36])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _keep_on(cpus: Mapping[int, set[int]]) -> None:
+    """Let each thread run on those CPUs alone; one that has ended is passed over."""
+    for thread, own in cpus.items():
+        with suppress(OSError):
+            os.sched_setaffinity(thread, own)
+
+
+def _choose(current: int, allowed: set[int], wanted: int, system: Path = _CPUS) -> set[int]:
+    """The current CPU and others of the `allowed` ones, up to `wanted`: first those of cores of their own."""
+    ordered = [current, *sorted(allowed - {current})]
+    cores = [_core(system, cpu) for cpu in ordered]
+    alone = [cpu for place, cpu in enumerate(ordered) if cores[place] not in cores[:place]]
+    return set([*alone, *(cpu for cpu in ordered if cpu not in alone)][:wanted])
+
+
+def _core(system: Path, cpu: int) -> str:
+    """The CPUs of one core, as `0,4`: two threads of one core take turns."""
+    path = system / f"cpu{cpu}" / "topology" / "thread_siblings_list"
+    return path.read_text().strip() if path.exists() else str(cpu)
 
 
 def _cpu_ms(model: Callable[[Tensor], object], image: Tensor) -> float:

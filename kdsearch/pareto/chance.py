@@ -51,6 +51,8 @@ def front_probability(
         means: Those of `resampled_means`.
         objectives: The direction of each column.
     """
+    if not means:
+        return {}
     stacked = np.stack(list(means.values()), axis=1)  # [draws, recipes, objectives]
     sets = np.repeat(np.arange(len(stacked)), stacked.shape[1])
     flat = stacked.reshape(-1, stacked.shape[2])

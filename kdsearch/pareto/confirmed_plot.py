@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _KINDS = (
     ("on the confirmed front", "diamond", "D", BLUE),
     ("off the front: it was luck", "x", "X", VERMILLION),
+    ("unstable: some of its runs failed", "triangle-down", "v", VERMILLION),
     ("other recipes", "circle", "o", GREY),
 )
 
@@ -100,14 +101,14 @@ def _values(rows: pd.DataFrame, y: str) -> tuple[np.ndarray, ...]:
 
 def _groups(confirmed: Confirmed) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
     table = confirmed.table
-    luck = table["verdict"] == "luck"
-    rows = [table[table["front"]], table[luck], table[~table["front"] & ~luck]]
+    luck, unstable = table["verdict"] == "luck", table["failed"] > 0
+    rows = [table[table["front"]], table[luck], table[unstable], table[~(table["front"] | luck | unstable)]]
     return [(kind, own) for kind, own in zip(_KINDS, rows, strict=True) if len(own)]
 
 
 def _levels(confirmed: Confirmed) -> list[tuple[float, float]]:
     """From the lowest to the highest mean of each band of several recipes."""
-    rows = confirmed.table.sort_values("band")
+    rows = confirmed.table[confirmed.table["band"] > 0].sort_values("band")
     levels = zip(rows["band"], drawn(rows, confirmed.judged), strict=True)
     bands = [[value for _, value in own] for _, own in groupby(levels, key=lambda pair: pair[0])]
     return [(min(own), max(own)) for own in bands if len(own) > 1]

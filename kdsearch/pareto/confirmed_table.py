@@ -13,7 +13,7 @@ def confirmed_cells(confirmed: Confirmed) -> tuple[list[str], list[list[str]]]:
     """The heads, and a row of texts for each recipe: figures as mean ± standard deviation between runs."""
     judged = confirmed.judged
     heads = ["Recipe", f"{words.title(judged)} searched", "confirmed", "test", "gain, 95%", "non-dominated"]
-    rows = []
+    rows, failed = [], bool(confirmed.table["failed"].any())
     for row in confirmed.table.to_dict("records"):
         baseline = f" ({row['baseline']})" if row["baseline"] else ""
         gains = [words.value("gain", row[name], unit=False) for name in ("gain", "gain_low", "gain_high")]
@@ -25,11 +25,12 @@ def confirmed_cells(confirmed: Confirmed) -> tuple[list[str], list[list[str]]]:
                 _spread(f"test_{judged}", row.get(f"test_{judged}"), row.get(f"test_{judged}_std")),
                 gains[0] if gains[0] == "–" else f"{gains[0]} ({gains[1]} to {gains[2]})",
                 f"{row['front_probability']:.0%}",
-                str(row["band"]),
+                str(row["band"] or "–"),
+                *([f"{row['failed']} of {row['seeds'] + row['failed']}"] if failed else []),
                 str(row["verdict"]),
             ]
         )
-    return [*heads, "band", "verdict"], rows
+    return [*heads, "band", *(["failed"] if failed else []), "verdict"], rows
 
 
 def confirmed_table(confirmed: Confirmed) -> Table:

@@ -8,17 +8,21 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
 from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION
 from kdsearch.pareto.front import Direction
-from kdsearch.pareto.view import View, drawn, view
+from kdsearch.pareto.marks import members
+from kdsearch.pareto.view import Group, View, drawn, view
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _BASELINES = ("square", "triangle-up", "cross", "x", "star")
+#: For the axes, beside the objectives, in this order.
+_OFFERED = ("accuracy", "test_accuracy", "size_mb", "latency_ms", "parameters", "macs")
 _HOVERED = ("test_accuracy", "gain", "latency_ms", "size_mb", "macs", "parameters")
 
 
@@ -35,14 +39,18 @@ def front_figure(
     Args:
         trials: A row each, with columns `recipe`, `baseline`, `front` and the metrics; what is absent is
             left out, a missing `front` computed.
-        objectives: The direction of each. With more than two, a menu changes the pair of axes.
+        objectives: The direction of each. A menu offers other pairs of axes: of objectives, and of what else
+            is known of every complete trial.
         teachers: Accuracy of each in [0, 1], drawn as levels where `y` is an accuracy.
     """
     from plotly.graph_objects import Figure
 
-    others = [_upright(a, b, objectives) for a, b in combinations(objectives, 2) if {a, b} != {x, y}]
+    trials = trials.assign(front=members(trials, objectives)).reset_index(drop=True)
+    names = choosable(trials, objectives)
+    others = [_upright(a, b, objectives) for a, b in combinations(names, 2) if {a, b} != {x, y}]
     views = [view(trials, objectives, a, b) for a, b in [(x, y), *others]]
-    figure = Figure(data=_traces(views[0], objectives), layout=_layout(views[0], teachers or {}))
+    groups = _groups(views[0])
+    figure = Figure(data=_traces(views[0], groups, objectives), layout=_layout(views[0], teachers or {}))
     figure.update_layout(
         template="plotly_white",
         font={"family": "Inter, Helvetica, Arial, sans-serif", "size": 14, "color": INK},
@@ -53,7 +61,9 @@ def front_figure(
     figure.update_xaxes(showline=True, linecolor=INK, ticks="outside", zeroline=False)
     figure.update_yaxes(showline=True, linecolor=INK, ticks="outside", zeroline=False)
     if len(views) > 1:
-        buttons = [_button(each, objectives, teachers or {}) for each in views]
+        # They are of the axis that was asked for: on the test split teachers are worth something else.
+        levels = [teachers or {} if each.y in (y, "accuracy") else {} for each in views]
+        buttons = [_button(each, groups, own) for each, own in zip(views, levels, strict=True)]
         chooser = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
         figure.update_layout(updatemenus=[chooser])
     return figure
@@ -61,39 +71,81 @@ def front_figure(
 
 def _upright(a: str, b: str, objectives: Mapping[str, Direction]) -> tuple[str, str]:
     """The pair with what is maximised on the vertical axis, where one is."""
-    return (b, a) if objectives[a] == "maximize" else (a, b)
+    return (b, a) if objectives.get(a, words.direction(a)) == "maximize" else (a, b)
 
 
-def _traces(shown: View, objectives: Mapping[str, Direction]) -> list[Any]:
+def choosable(trials: pd.DataFrame, objectives: Mapping[str, Direction]) -> list[str]:
+    """What may stand on an axis: the objectives, and of `_OFFERED` what every complete trial has.
+
+    Of a test figure it is enough that every member of the front has it: no other trial is tested.
+    """
+    done = trials[trials["state"] == "complete"] if "state" in trials else trials
+    front = done[members(done, objectives)]
+    known = [
+        name
+        for name in _OFFERED
+        if name in trials
+        and len(rows := front if name.startswith("test_") else done)
+        and np.isfinite(drawn(rows, name)).all()
+    ]
+    return list(dict.fromkeys([*objectives, *known]))
+
+
+def _groups(shown: View) -> list[Group]:
+    """The rows of each trace. Members of the front stand in two: which shows them depends on the axes."""
+    both = pd.concat([shown.apart.rows, shown.front.rows]).sort_index()
+    return [
+        shown.others,
+        *shown.baselines,
+        Group(shown.apart.name, both),
+        Group(shown.front.name, both),
+    ]
+
+
+def _points(shown: View, groups: Sequence[Group]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Where the step line and each row of each group are drawn; NaN for a row that another trace shows."""
+    front = shown.front.rows.index
+    found = [(shown.step[:, 0], shown.step[:, 1])]
+    for group in groups:
+        leading = group.rows.index.isin(front)
+        hidden = ~leading if group.name == shown.front.name else leading & (group.name == shown.apart.name)
+        x, y = (np.where(hidden, np.nan, drawn(group.rows, name)) for name in (shown.x, shown.y))
+        found.append((x, y))
+    return found
+
+
+def _is_seen(x: np.ndarray, y: np.ndarray) -> bool:
+    return bool((np.isfinite(x) & np.isfinite(y)).any())
+
+
+def _traces(shown: View, groups: Sequence[Group], objectives: Mapping[str, Direction]) -> list[Any]:
     from plotly.graph_objects import Scatter
 
     step = {"color": BLUE, "width": 2}
-    styles: list[tuple[str, pd.DataFrame, dict[str, Any]]] = [
-        (shown.others.name, shown.others.rows, _marker("circle-open", 8, GREY)),
-        *(
-            (group.name, group.rows, _marker(_BASELINES[place % len(_BASELINES)], 13, VERMILLION))
-            for place, group in enumerate(shown.baselines)
-        ),
-        (shown.apart.name, shown.apart.rows, _marker("diamond-open", 11, BLUE)),
-        (shown.front.name, shown.front.rows, _marker("diamond", 12, BLUE)),
+    count = len(shown.baselines)
+    markers = [
+        _marker("circle-open", 8, GREY),
+        *(_marker(_BASELINES[place % len(_BASELINES)], 13, VERMILLION) for place in range(count)),
+        _marker("diamond-open", 11, BLUE),
+        _marker("diamond", 12, BLUE),
     ]
-    line = Scatter(
-        x=shown.step[:, 0], y=shown.step[:, 1], mode="lines", line=step, hoverinfo="skip", showlegend=False
-    )
-    names = list(dict.fromkeys([shown.y, shown.x, *objectives, *_HOVERED]))
+    (steps, *points) = _points(shown, groups)
+    line = Scatter(x=steps[0], y=steps[1], mode="lines", line=step, hoverinfo="skip", showlegend=False)
+    names = list(dict.fromkeys([shown.y, shown.x, *objectives, *_HOVERED, *_OFFERED]))
     return [
         line,
         *(
             Scatter(
-                x=drawn(rows, shown.x),
-                y=drawn(rows, shown.y),
+                x=x,
+                y=y,
                 mode="markers",
-                name=html.escape(name),
+                name=html.escape(group.name),
+                showlegend=_is_seen(x, y),
                 marker=marker,
-                hovertext=_hover(rows, names),
+                hovertext=_hover(group.rows, names),
                 hovertemplate="%{hovertext}<extra></extra>",
             )
-            for name, rows, marker in styles
+            for group, (x, y), marker in zip(groups, points, markers, strict=True)
         ),
     ]
 
@@ -154,11 +206,13 @@ def _level_label(name: str, y: float, x: float) -> dict[str, Any]:
     return {**place, "text": text, "showarrow": False, "font": {"size": 12}}
 
 
-def _button(
-    shown: View, objectives: Mapping[str, Direction], teachers: Mapping[str, float]
-) -> dict[str, Any]:
-    traces = _traces(shown, objectives)
-    data = {key: [trace[key] for trace in traces] for key in ("x", "y", "hovertext")}
-    name = f"{words.label(shown.y)} against {words.label(shown.x).lower()}"
+def _button(shown: View, groups: Sequence[Group], teachers: Mapping[str, float]) -> dict[str, Any]:
+    points = _points(shown, groups)
+    data = {
+        "x": [x for x, _ in points],
+        "y": [y for _, y in points],
+        "showlegend": [False, *(_is_seen(*each) for each in points[1:])],
+    }
+    name = f"{words.label(shown.y)} against {words.within(shown.x)}"
     layout = {**_layout(shown, teachers), "xaxis.autorange": True, "yaxis.autorange": True}
     return {"label": html.escape(name), "method": "update", "args": [data, layout]}

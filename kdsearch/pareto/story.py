@@ -73,13 +73,18 @@ def _fresh(album: Album) -> str:
         )
     table, gap = album.confirmed.table, album.confirmed.optimism
     text = (
-        f"Trained again with {_range(table['seeds'])} fresh seeds each, {int(table['front'].sum())} of "
-        f"{len(table)} recipes are on the front of the means. The hypervolume of these recipes was "
-        f"{words.short(gap.searched)} as searched and is {words.short(gap.confirmed)} as confirmed: an "
-        f"optimism gap of {words.short(gap.gap)}, or {gap.share:.1%}."
+        f"Trained again with {_range(table['seeds'] + table['failed'])} fresh seeds each, "
+        f"{int(table['front'].sum())} of {len(table)} recipes are on the front of the means. "
+        f"The hypervolume of these recipes was {words.short(gap.searched)} as searched "
+        f"and is {words.short(gap.confirmed)} as confirmed: an optimism gap of {words.short(gap.gap)}, "
+        f"or {gap.share:.1%}."
     )
     if len(luck := table[table["verdict"] == "luck"]):
         text += f" Luck had put on the front: {_list(luck['recipe'])}."
+    if len(unstable := table[table["failed"] > 0]):
+        rows = unstable.to_dict("records")
+        counted = [f"{row['recipe']} ({row['failed']} of {row['seeds'] + row['failed']})" for row in rows]
+        text += f" Runs failed, so that nothing is said of their place: {_list(counted)}."
     if len(unsure := table[table["verdict"] == "unsure"]):
         text += f" On the front in fewer than half of the resamples: {_list(unsure['recipe'])}."
     judged = table[table["gain"].notna()]

@@ -13,9 +13,14 @@ _TEST = "test_"
 def label(name: str) -> str:
     """The label of a metric without its unit: `Latency`, `Test accuracy`."""
     if name.startswith(_TEST):
-        plain = label(name.removeprefix(_TEST))
-        return f"Test {plain if plain[:2].isupper() else plain[:1].lower() + plain[1:]}"
+        return f"Test {within(name.removeprefix(_TEST))}"
     return str(_facts(name).get("label") or name.replace("_", " ").capitalize())
+
+
+def within(name: str) -> str:
+    """The label within a sentence: `latency`, `MACs`."""
+    plain = label(name)
+    return plain if plain[:2].isupper() else plain[:1].lower() + plain[1:]
 
 
 def title(name: str) -> str:

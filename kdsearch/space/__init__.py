@@ -4,7 +4,7 @@ from kdsearch.space.canonical import canonical, digest, fingerprint
 from kdsearch.space.corners import corners
 from kdsearch.space.dimensions import Dimension, dimensions
 from kdsearch.space.losses import all_losses, map_losses
-from kdsearch.space.recipe import config_yaml, describe, describe_model
+from kdsearch.space.recipe import config_yaml, describe, describe_form, describe_model
 from kdsearch.space.reuse import body, reusing
 from kdsearch.space.sample import RandomTrial, Suggest, sample
 
@@ -18,6 +18,7 @@ __all__ = [
     "config_yaml",
     "corners",
     "describe",
+    "describe_form",
     "describe_model",
     "digest",
     "dimensions",

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdsearch.registry import find
 from kdsearch.space.losses import all_losses, map_losses, needs_members, vanishes
-from kdsearch.spec import AS_TRAINED, is_matched, shape_of
+from kdsearch.spec import decisive, is_matched, shape_of
 
 #: What determines the outcome of a config, apart from the seed.
 _DETERMINING = ("data", "teachers", "student", "distill", "optim")
@@ -81,8 +81,8 @@ def _lasts(stage: Mapping[str, Any]) -> bool:
 def fingerprint(config: Mapping[str, Any]) -> str:
     """Twelve hex digits that stand for what a canonical config computes: its uid everywhere."""
     content = {key: config[key] for key in _DETERMINING} | {"seed": config["search"]["seed"]}
-    if (deploy := config.get("deploy", AS_TRAINED)) != AS_TRAINED:
-        content["deploy"] = deploy
+    if form := decisive(config.get("deploy", {})):
+        content["deploy"] = form
     return digest(content)
 
 

@@ -20,10 +20,17 @@ def describe(config: Mapping[str, Any]) -> str:
 
 def _deployed(config: Mapping[str, Any]) -> str:
     """The form in which it ships, as far as it is not simply the trained model."""
-    form = {**AS_TRAINED, **config.get("deploy", {})}
-    words = [str(form[key]) for key in ("format", "precision")] if form != AS_TRAINED else []
-    words += [f"{key} {form[key]}" for key in ("batch", "threads") if form[key] != AS_TRAINED[key]]
-    return f" · as {' '.join(words)}" if words else ""
+    words = describe_form(config.get("deploy", {}))
+    return f" · as {words}" if words else ""
+
+
+def describe_form(form: Mapping[str, Any]) -> str:
+    """The form in which a student ships: `onnx int8 threads 4`; nothing for the trained model itself."""
+    form = {**AS_TRAINED, **form}
+    if form == AS_TRAINED:
+        return ""
+    changed = [key for key in ("device", "batch", "threads") if form[key] != AS_TRAINED[key]]
+    return " ".join([form["format"], form["precision"], *(f"{key} {form[key]}" for key in changed)])
 
 
 def describe_model(model: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The spec: one YAML schema for a search, and for a config with nothing left to search."""
 
 from kdsearch.spec.bank import BankUse
-from kdsearch.spec.deploy import AS_TRAINED, Deploy, check_onnx_installed
+from kdsearch.spec.deploy import AS_TRAINED, Deploy, asks_for_gpu, check_onnx_installed, decisive
 from kdsearch.spec.domains import Choice, Domain, Float, Int, Matching, Simplex, Subset, has_domain, plain
 from kdsearch.spec.figures import Figure, constraints_of, metrics_of
 from kdsearch.spec.json_schema import json_schema
@@ -37,8 +37,10 @@ __all__ = [
     "Stage",
     "Subset",
     "Teacher",
+    "asks_for_gpu",
     "check_onnx_installed",
     "constraints_of",
+    "decisive",
     "dump_yaml",
     "has_domain",
     "is_matched",

@@ -27,6 +27,9 @@ class Deploy(Section):
     precision: Annotated[Literal["fp32", "fp16", "int8"], Searchable("choice")] = Field(
         "fp32", description="Of the weights; `int8` is quantised after training, for `onnx` only"
     )
+    device: Annotated[Literal["cpu", "cuda"] | None, Searchable("choice")] = Field(
+        None, description="What calls it; by default the GPU of the worker that times it, if that has one"
+    )
     batch: Annotated[PositiveInt, Searchable("int", "choice")] = Field(
         1, description="Images in a call, when it is timed"
     )
@@ -39,6 +42,15 @@ class Deploy(Section):
 AS_TRAINED: Mapping[str, Any] = Deploy().model_dump()
 
 
+def decisive(form: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a form tells figures apart; nothing of the trained model itself.
+
+    A device that is not named is left out: forms had none once, and keep what follows from them.
+    """
+    form = {**AS_TRAINED, **form}
+    return {} if form == AS_TRAINED else {key: value for key, value in form.items() if value is not None}
+
+
 def check_onnx_installed(what: str) -> None:
     """Raise InputError, saying how to install it, when the extra `onnx` is not here; `what` needs it."""
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
@@ -48,8 +60,11 @@ def check_onnx_installed(what: str) -> None:
         )
 
 
-def check_deploy(deploy: Deploy | Choice) -> Iterator[Problem]:
-    """What is wrong with the section as a whole."""
+def check_deploy(deploy: Deploy | Choice, *, timed_on_gpu: bool) -> Iterator[Problem]:
+    """What is wrong with the section as a whole; `timed_on_gpu`, whether the worker that times has a GPU."""
+    if not timed_on_gpu and (place := asks_for_gpu(deploy)):
+        hint = "compute.gpus_per_worker, or measure.resources: {GPU: 1}, gives it one"
+        yield Problem(place, f"'cuda': the worker that times students has no GPU; {hint}")
     for place, form in _options(("deploy",), deploy):
         formats = {value for _, value in _options((), form.format)}
         precisions = {value for _, value in _options((), form.precision)}
@@ -63,6 +78,16 @@ def check_deploy(deploy: Deploy | Choice) -> Iterator[Problem]:
             yield Problem(
                 (*place, "precision"), f"'int8' is for format 'onnx'; to search both write deploy: {hint}"
             )
+
+
+def asks_for_gpu(deploy: Deploy | Choice, *, format: str | None = None) -> tuple[str | int, ...] | None:
+    """Where the section asks for a GPU, for students in `format` if it is given; None where it does not."""
+    for place, form in _options(("deploy",), deploy):
+        if format in (None, *(value for _, value in _options((), form.format))):
+            for at, device in _options((*place, "device"), form.device):
+                if device == "cuda":
+                    return at
+    return None
 
 
 def _options(place: tuple[str | int, ...], value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -127,7 +127,9 @@ def _cross_check(spec: Spec) -> Iterator[Problem]:
     for place in _beyond(spec.tree(), ()):
         yield Problem(place, "whole numbers end at 64 bits")
     yield from _check_teachers(spec)
-    yield from check_deploy(spec.deploy)
+    resources = spec.measure.resources
+    gpus = resources.get("GPU", 0) if resources else spec.compute.gpus_per_worker
+    yield from check_deploy(spec.deploy, timed_on_gpu=gpus > 0)
     yield from check_figures(spec)
     if message := _refused(spec.compute.storage):
         yield Problem(("compute", "storage"), message)

@@ -63,14 +63,17 @@ def _endpoint(address: str) -> tuple[str, int]:
 
 
 def check_this_machine(spec: Spec, address: str | None) -> None:
-    """Raise InputError when Ray would be started here and could place no trial."""
+    """Raise InputError when Ray would be started here and could place no trial, or run no form of it."""
     ray = sys.modules.get("ray")
     if address is None and not (ray and ray.is_initialized()):
         import torch
 
+        from kdsearch.distill.ship import check_runtime
+
         gpus = torch.cuda.device_count() if spec.compute.gpus_per_worker else 0
         # Of what kind its node is, Ray tells when it is up.
         groups(timed_here(spec), [{"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}])
+        check_runtime(spec)
 
 
 @contextmanager

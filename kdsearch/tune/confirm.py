@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -104,7 +105,7 @@ def run_confirm(
             slots = start_slots(spec, resources, storage, folder)
             try:
                 teachers = get_teachers(spec, storage, slots, display.note)
-                runs = _train(chosen, seeds, folder / "confirm", slots, display)
+                runs, failed = _train(chosen, seeds, folder / "confirm", slots, display)
             finally:
                 slots.close()
                 tidy(folder)
@@ -118,15 +119,17 @@ def run_confirm(
             noisy=noisy,
             reference=reference,
             twins=twins,
+            failed=failed,
         )
         album = read_album(record, objectives, reference, folder)
         album = replace(album, teachers=scores(teachers), confirmed=confirmed)
         writer = Writer(uri, spec.tracking.experiment or spec.name, record.name, uid=uid or None)
         writer.start({})
+        ended: Any = record.state
         try:
             files = [*show(album, folder, writer), *_keep(confirmed, runs, folder, writer)]
         finally:
-            writer.end(record.state)
+            writer.end(ended)
             tracked = writer.close(timeout=60)
         for path in files:
             send(path)
@@ -177,8 +180,13 @@ def _as_built(chosen: pd.DataFrame, twins: Mapping[str, str], names: set[str]) -
     return built.reset_index(drop=True)
 
 
-def _train(chosen: pd.DataFrame, seeds: int, folder: Path, slots: Slots, display: Display) -> pd.DataFrame:
-    """Every fresh run that can be had, as rows: read from file, or trained in the worker groups."""
+def _train(
+    chosen: pd.DataFrame, seeds: int, folder: Path, slots: Slots, display: Display
+) -> tuple[pd.DataFrame, Counter[str]]:
+    """Every fresh run that can be had, as rows: read from file, or trained in the worker groups.
+
+    Also how many runs of each recipe did not end, by uid.
+    """
     jobs = [(str(row["uid"]), row, seed) for seed in range(1, seeds + 1) for row in chosen.to_dict("records")]
     done = 0
 
@@ -202,7 +210,8 @@ def _train(chosen: pd.DataFrame, seeds: int, folder: Path, slots: Slots, display
             pool.shutdown(wait=False, cancel_futures=True)
             slots.mailbox.stop.remote()
             raise
-    return pd.DataFrame([row for row in rows if row is not None])
+    failed = Counter(uid for (uid, _, _), row in zip(jobs, rows, strict=True) if row is None)
+    return pd.DataFrame([row for row in rows if row is not None]), failed
 
 
 def _one(

@@ -34,15 +34,15 @@ def cost_of(spec: Spec, facts: Facts) -> Any:
     known: dict[str, dict[str, float]] = {}
 
     def cost(config: Mapping[str, Any]) -> dict[str, float]:
-        student = config["student"]
-        key = str(student)
+        student, form = config["student"], config["deploy"]
+        key = str((student, form))
         if asked and key not in known:
             model = models.build(student, facts.shape, len(facts.classes))
             known[key] = measure_architecture(
-                model, facts.shape, asked, architecture=student, known=("architecture",)
+                model, facts.shape, asked, architecture=student, deploy=form, known=("architecture",)
             )
         # The file of another form is written of a trained student only.
-        left_out = sizes if is_converted(Deploy(**config["deploy"])) else frozenset[str]()
+        left_out = sizes if is_converted(Deploy(**form)) else frozenset[str]()
         return {name: value for name, value in known.get(key, {}).items() if name not in left_out}
 
     return cost

@@ -42,7 +42,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _figures(row: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
     """What is kept as metrics: `confirmed_accuracy`, `confirmed_accuracy_std`, …, `front_probability`."""
-    told = {"seeds", "gain", "gain_low", "gain_high"}
+    told = {"seeds", "failed", "gain", "gain_low", "gain_high"}
     noisy = {str(key).removesuffix("_std") for key in row if str(key).endswith("_std")}
     for key, value in row.items():
         if (key in told or key in noisy or str(key).endswith("_std")) and math.isfinite(value):

@@ -13,9 +13,11 @@ from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import load_file
 
 from kdsearch.data import Images
-from kdsearch.deploy import OPSET, calibration, open_graph, parity, write_form
+from kdsearch.deploy import OPSET, Form, calibration, open_form, open_graph, parity, write_form
+from kdsearch.deploy.runtime import _device_of
 from kdsearch.distill.evaluate import predict
 from kdsearch.errors import InputError
+from kdsearch.measure import Shipping, device_of, time_forward
 from kdsearch.spec import Deploy
 
 FORMS = [
@@ -185,6 +187,37 @@ def test_parity_is_the_largest_difference_and_the_share_that_changed():
     second = torch.tensor([[1.0, 2.5], [1.0, 2.0], [0.0, 1.0], [5.0, 4.0]])
     assert parity(first, second) == {"logit_difference": 2.0, "changed_predictions": 0.25}
     assert parity(first, first) == {"logit_difference": 0.0, "changed_predictions": 0.0}
+
+
+def test_a_graph_tells_where_it_computes(trained):
+    opened, path = trained.form(format="onnx")
+    assert open_graph(path, threads=1).device == opened.shipping.device == torch.device("cpu")
+    assert _device_of(["CUDAExecutionProvider", "CPUExecutionProvider"]) == torch.device("cuda")
+    assert _device_of(["CPUExecutionProvider"]) == torch.device("cpu")
+
+
+def test_a_graph_on_a_gpu_is_said_to_be_there_and_gets_its_images_from_the_cpu(trained):
+    opened, _ = trained.form(format="onnx")
+    form = Form(opened.call, replace(opened.shipping, device=torch.device("cuda")))
+    assert device_of(form) == torch.device("cuda")
+    assert form.shipping.takes_from == torch.device("cpu")
+    some = trained.splits.validation[torch.arange(5)]
+    assert torch.equal(form.predict(some)[0], opened.predict(some)[0])
+    assert time_forward(form, trained.splits.shape).p50_ms > 0
+
+
+def test_pytorch_takes_its_images_from_where_it_computes():
+    assert Shipping(0, torch.device("cuda")).takes_from == torch.device("cuda")
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="it has one")
+def test_a_graph_runs_on_the_cpu_where_its_runtime_has_no_gpu_unless_its_section_asks_for_one(trained):
+    _, path = trained.form(format="onnx")
+    splits, gpu = trained.splits, torch.device("cuda")
+    given = {"path": path, "mean": splits.mean, "std": splits.std, "device": gpu}
+    assert open_form(trained.model, Deploy(format="onnx"), **given).shipping.device == torch.device("cpu")
+    with pytest.raises(InputError, match=r"deploy\.device: 'cuda': this ONNX Runtime has none"):
+        open_form(trained.model, Deploy(format="onnx", device="cuda"), **given)
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph at all", b"\x08\x07"])

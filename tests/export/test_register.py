@@ -110,7 +110,7 @@ def test_a_latency_is_sent_to_the_run(of_a_run, store, monkeypatch, capsys):
 
 def test_a_latency_is_entered_into_a_table_that_a_search_reads(exported, tmp_path, monkeypatch, capsys):
     export, table = exported("onnx"), tmp_path / "phone.csv"
-    student = export.config.tree("student")["student"]
+    student, form = export.config.tree("student", "deploy").values()
     table.write_text("name,hidden,latency_ms\nmlp,[999],7\n")
     for _ in range(2):
         monkeypatch.setattr(sys, "argv", ["kdsearch", "latency", str(export.folder), "--table", str(table)])
@@ -118,8 +118,10 @@ def test_a_latency_is_entered_into_a_table_that_a_search_reads(exported, tmp_pat
             main()
         out = capsys.readouterr().out
         shown = float(next(line for line in out.splitlines() if line.startswith("p50")).split()[1])
-        assert device_latency_ms(student, table=str(table)) == pytest.approx(shown, rel=1e-3)
+        assert device_latency_ms(student, form, table=str(table)) == pytest.approx(shown, rel=1e-3)
     assert len(table.read_text().splitlines()) == 3
+    with pytest.raises(InputError, match=r"no row for convnet\(.*\) as onnx int8"):
+        device_latency_ms(student, {**form, "precision": "int8"}, table=str(table))
     assert device_latency_ms({"name": "mlp", "hidden": [999]}, table=str(table)) == 7
     table.write_text(f"name,latency_ms\n{student['name']},7\n")
     with pytest.raises(SystemExit) as refused:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import os
+import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 
 from kdsearch.measure import (
     Figure,
+    Shipping,
     Timings,
     conditions,
     device_name,
@@ -24,7 +28,7 @@ from kdsearch.measure import (
 )
 from kdsearch.measure.device import _cpu_name, _governor
 from kdsearch.measure.latency_ms import latency_ms
-from kdsearch.measure.timing import FEWEST_RUNS, RUNS, SECONDS, WARM_UP, summary
+from kdsearch.measure.timing import FEWEST_RUNS, RUNS, SECONDS, WARM_UP, _choose, summary
 from kdsearch.registry import find
 
 
@@ -92,6 +96,82 @@ def test_passes_are_in_evaluation_on_one_pinned_thread_and_all_is_put_back():
     assert spy.training and gc.isenabled() and not torch.is_inference_mode_enabled()
     assert torch.equal(state, torch.get_rng_state())
     assert os.sched_getaffinity(0) == cpus
+
+
+def affinities() -> dict[int, frozenset[int]]:
+    """On which CPUs each thread of this process may run."""
+    threads = [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    return {thread: frozenset(os.sched_getaffinity(thread)) for thread in threads}
+
+
+class Shipped(nn.Module):
+    """Called on two threads; notes on which CPUs every thread of this process may run meanwhile."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__()
+        self.shipping = Shipping(0, torch.device("cpu"), threads=threads)
+        self.seen: set[tuple[int, int, frozenset[int]]] = set()
+
+    def forward(self, image: Tensor) -> Tensor:
+        torch.mm(torch.ones(512, 512), torch.ones(512, 512))  # enough for both threads
+        self.seen |= {(torch.get_num_threads(), *each) for each in affinities().items()}
+        return image
+
+
+@pytest.fixture
+def restricted() -> Iterator[int]:
+    """Another thread of this process, as a pool has them, that may run on one CPU alone; its number."""
+    numbers: list[int] = []
+    begun, end = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        numbers.append(threading.get_native_id())
+        begun.set()
+        end.wait()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    begun.wait()
+    os.sched_setaffinity(numbers[0], {min(os.sched_getaffinity(0))})
+    yield numbers[0]
+    end.set()
+    thread.join()
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_several_threads_are_kept_on_as_many_cpus_and_put_back(restricted, monkeypatch):
+    monkeypatch.setattr(timing, "SECONDS", 0.2)
+    before = affinities()
+    assert len(before[restricted]) == 1
+    model = Shipped(threads=2)
+    time_forward(model, (1, 2, 2))
+    assert {threads for threads, _, _ in model.seen} == {2}
+    (cpus,) = {cpus for _, _, cpus in model.seen}
+    assert len(cpus) == 2 and (2, restricted, cpus) in model.seen
+    after = affinities()
+    assert {thread: after[thread] for thread in before} == before
+    assert {own for thread, own in after.items() if thread not in before} <= {
+        frozenset(os.sched_getaffinity(0))
+    }
+
+
+def test_one_thread_leaves_the_others_of_its_process_where_they_are(restricted, monkeypatch):
+    monkeypatch.setattr(timing, "SECONDS", 0.2)
+    cpu, model = os.sched_getaffinity(restricted), Shipped(threads=1)
+    time_forward(model, (1, 2, 2))
+    assert {own for _, thread, own in model.seen if thread == restricted} == {frozenset(cpu)}
+
+
+def test_cpus_of_different_cores_are_chosen_first(tmp_path):
+    for cpu in range(8):  # 0 and 4 are threads of one core, 1 and 5, …
+        folder = tmp_path / f"cpu{cpu}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(f"{cpu % 4},{cpu % 4 + 4}\n")
+    allowed = set(range(8))
+    assert _choose(5, allowed, 1, tmp_path) == {5}
+    assert _choose(5, allowed, 4, tmp_path) == {5, 0, 2, 3}
+    assert _choose(5, allowed, 6, tmp_path) == {5, 0, 2, 3, 1, 4}
+    assert _choose(5, {1, 5}, 4, tmp_path) == {1, 5}
 
 
 def test_all_is_put_back_after_an_error():

@@ -108,4 +108,11 @@ def test_the_story_of_a_confirmed_search_tells_optimism_and_luck(album, confirme
     told = "\n".join(story(replace(album, confirmed=confirmed)))
     assert "Trained again with 3 fresh seeds each" in told and "optimism gap" in told
     assert ("Luck had put on the front" in told) == (confirmed.table["verdict"] == "luck").any()
-    assert "No member has been trained" not in told
+    assert "No member has been trained" not in told and "Runs failed" not in told
+
+
+def test_the_story_names_recipes_of_which_runs_failed(album, confirmed):
+    table = confirmed.table
+    table.loc[0, ["failed", "verdict"]] = [2, "unstable"]
+    told = "\n".join(story(replace(album, confirmed=confirmed)))
+    assert f"nothing is said of their place: {table.loc[0, 'recipe']} (2 of 5)." in told

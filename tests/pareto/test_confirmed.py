@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from kdsearch.pareto.confirmed import judge
+from kdsearch.pareto.confirmed_plot import confirmed_figure, confirmed_png
+from kdsearch.pareto.confirmed_table import confirmed_cells
 
 TWO = {"accuracy": "maximize", "size_mb": "minimize"}
 REFERENCE = {"accuracy": 0.0, "size_mb": 5.0}
@@ -84,6 +86,64 @@ def test_small_and_its_twin_are_one_band(found):
 def test_the_optimism_is_what_luck_had_added(found):
     assert found.optimism.searched == pytest.approx(0.95 * 1 + 0.94 * 1 + 0.80 * 2)
     assert found.optimism.confirmed == pytest.approx(0.94 * 1 + 0.80 * 3)
+
+
+@pytest.fixture
+def failing(searched, runs):
+    """`lucky` ended in one of five runs, better than ever; `gone` in none."""
+    gone = pd.DataFrame(
+        [{"uid": "gone", "recipe": "gone ← conv", "baseline": "", "front": True, "accuracy": 0.9}]
+    ).assign(size_mb=2.0)
+    survivor = pd.DataFrame([{"uid": "lucky", "seed": 1, "accuracy": 0.99, "test_accuracy": 0.98}])
+    return judge(
+        pd.concat([searched, gone], ignore_index=True),
+        pd.concat([runs[runs["uid"] != "lucky"], survivor], ignore_index=True),
+        TWO,
+        noisy=["accuracy", "test_accuracy"],
+        reference=REFERENCE,
+        twins={"lucky": "twin", "small": "twin"},
+        failed={"lucky": 4, "gone": 5},
+    )
+
+
+def test_a_recipe_of_which_a_run_failed_is_unstable_however_good_the_others_were(failing):
+    table = failing.table.set_index("uid")
+    assert table["failed"].to_dict() == {"lucky": 4, "big": 0, "small": 0, "twin": 0, "gone": 5}
+    assert table.loc[["lucky", "gone"], "seeds"].tolist() == [1, 0]
+    assert table.loc[["lucky", "gone"], "verdict"].tolist() == ["unstable", "unstable"]
+    assert not table.loc[["lucky", "gone"], "front"].any()
+    assert table.loc["lucky", "accuracy"] == 0.99 and np.isnan(table.loc["gone", "accuracy"])
+    assert table.loc["gone", "size_mb"] == 2.0 and np.isnan(table.loc["lucky", "gain"])
+
+
+def test_the_runs_that_ended_of_an_unstable_recipe_drive_no_other_off_the_front(failing, found):
+    table = failing.table.set_index("uid")
+    assert table.loc[["big", "small"], "verdict"].tolist() == ["holds", "holds"]
+    assert table.loc["big", "front_probability"] == 1 and table.loc["small", "gain"] > 0
+    assert failing.optimism.searched == pytest.approx(0.95 * 1 + 0.80 * 3)
+    assert failing.optimism.confirmed == pytest.approx(0.94 * 1 + 0.80 * 3)
+
+
+def test_failed_runs_stand_in_the_table_where_there_are_any(failing, found):
+    heads, rows = confirmed_cells(failing)
+    column = [row[heads.index("failed")] for row in rows]
+    assert sorted(column) == ["0 of 3", "0 of 3", "0 of 3", "4 of 5", "5 of 5"]
+    assert "failed" not in confirmed_cells(found)[0]
+    assert all(len(row) == len(heads) for row in rows)
+
+
+def test_nothing_is_on_the_front_when_a_run_of_every_recipe_failed(searched, runs):
+    failed = dict.fromkeys(searched["uid"], 1)
+    found = judge(searched, runs, TWO, noisy=["accuracy"], reference=REFERENCE, twins={}, failed=failed)
+    assert not found.table["front"].any() and set(found.table["verdict"]) == {"unstable"}
+    assert found.optimism.gap == 0
+
+
+def test_unstable_recipes_can_be_drawn(failing, tmp_path):
+    names = [trace.name for trace in confirmed_figure(failing).data if trace.name]
+    assert "unstable: some of its runs failed" in names
+    confirmed_png(failing, tmp_path / "confirmed.png")
+    assert (tmp_path / "confirmed.png").stat().st_size > 1_000
 
 
 def test_a_baseline_that_beats_a_member_enters(searched, runs):

@@ -36,7 +36,8 @@ def config(**deploy):
 
 def test_a_spec_that_says_nothing_ships_what_was_trained():
     assert load_spec(BASE).tree()["deploy"] == AS_TRAINED
-    assert AS_TRAINED == {"format": "torch", "precision": "fp32", "batch": 1, "threads": 1}
+    trained = {"format": "torch", "precision": "fp32", "device": None, "batch": 1, "threads": 1}
+    assert trained == AS_TRAINED
 
 
 def test_values_may_be_domains_and_forms_may_be_nested():
@@ -49,7 +50,7 @@ def test_values_may_be_domains_and_forms_may_be_nested():
     ]
     trial = Always()
     drawn = sample(spec, trial)["deploy"]
-    assert drawn == {"format": "onnx", "precision": "int8", "batch": 1, "threads": 4}
+    assert drawn == {"format": "onnx", "precision": "int8", "device": None, "batch": 1, "threads": 4}
     assert trial.asked == ["deploy", "deploy.onnx.precision", "deploy.onnx.threads"]
     assert load_spec(spec.plain()) == spec
 
@@ -72,8 +73,58 @@ def test_the_form_is_part_of_a_configs_identity_and_leaves_that_of_others_as_it_
         {"precision": "fp16"},
         {"threads": 2},
         {"batch": 2},
+        {"device": "cpu"},
+        {"format": "onnx", "device": "cpu"},
     ]
-    assert len({fingerprint(plain), *(fingerprint(config(**form)) for form in forms)}) == 6
+    assert len({fingerprint(plain), *(fingerprint(config(**form)) for form in forms)}) == 8
+    # As it was before there was a device to name.
+    assert fingerprint(config(format="onnx")) == "6458da059693"
+    told = config(format="onnx")
+    unnamed = {key: value for key, value in told["deploy"].items() if key != "device"}
+    assert fingerprint(told | {"deploy": unnamed}) == fingerprint(told)
+
+
+def test_the_device_may_be_searched_and_is_told_in_the_recipe():
+    spec = load_spec(BASE | {"deploy": {"device": {"choice": ["cpu", "cuda"]}}, "compute": GPU})
+    assert [d.name for d in dimensions(spec)] == ["deploy.device"]
+    drawn = sample(spec, Always())
+    assert drawn["deploy"]["device"] == "cuda"
+    assert describe(canonical(drawn)).endswith(" · as torch fp32 device cuda")
+
+
+GPU = {"gpus_per_worker": 0.5}
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"deploy": {"device": "cuda"}, "compute": GPU},
+        {"deploy": {"device": "cuda"}, "measure": {"resources": {"GPU": 1}}},
+        {"deploy": {"device": "cpu"}},
+        {"deploy": {"device": "cpu"}, "compute": GPU, "measure": {"resources": {"edge": 1}}},
+    ],
+)
+def test_a_device_is_taken_where_the_worker_that_times_has_it(sections):
+    assert load_spec(BASE | sections).tree()["deploy"]["device"] in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize(
+    ("sections", "key"),
+    [
+        ({"deploy": {"device": "cuda"}}, "deploy.device"),
+        ({"deploy": {"device": {"choice": ["cpu", "cuda"]}}}, "deploy.device.choice.1"),
+        ({"deploy": {"choice": [{}, {"device": "cuda"}]}}, "deploy.choice.1.device"),
+        (
+            {"deploy": {"device": "cuda"}, "compute": GPU, "measure": {"resources": {"edge": 1}}},
+            "deploy.device",
+        ),
+    ],
+)
+def test_a_gpu_that_the_worker_that_times_has_not_is_refused(sections, key):
+    with pytest.raises(SpecError) as refused:
+        load_spec(BASE | sections)
+    hint = "compute.gpus_per_worker, or measure.resources: {GPU: 1}, gives it one"
+    assert f"{key}: 'cuda': the worker that times students has no GPU; {hint}" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +149,7 @@ def test_a_recipe_says_how_it_ships(form, words):
         ),
         ({"formt": "onnx"}, "deploy.formt: unknown key 'formt'; did you mean 'format'?"),
         ({"format": "onx"}, "deploy.format: expected 'torch' or 'onnx', got 'onx'"),
+        ({"device": "gpu"}, "deploy.device: expected"),
         ({"batch": 0}, "deploy.batch"),
         ({"threads": "two"}, "deploy.threads"),
         ({"batch": {"float": [1, 2]}}, "a 'float' domain cannot stand here"),
