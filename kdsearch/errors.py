@@ -57,3 +57,8 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     if close := get_close_matches(str(name), names, n=1, cutoff=0.6):
         return f"; did you mean '{close[0]}'?"
     return f"; expected one of: {', '.join(names)}" if 0 < len(names) <= 40 else ""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, without the calls and hints that follow."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

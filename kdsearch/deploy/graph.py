@@ -11,7 +11,7 @@ import torch
 
 from kdsearch.deploy._quiet import quiet
 from kdsearch.deploy.shipped import Shipped
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, first_line
 from kdsearch.types import Shape
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def write_graph(model: Shipped, shape: Shape, classes: Sequence[str], path: Path
                 external_data=False,
             )
     except Exception as error:  # the model's own code may raise anything
-        reason = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error.__cause__ or error)
         raise InputError(f"the student cannot be exported to ONNX: {reason[:300]}") from error
     assert program is not None
     save_graph(program.model_proto, path, {"classes": json.dumps(list(classes))})

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kdsearch.deploy.graph import IMAGES
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, first_line
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -72,7 +72,7 @@ def open_graph(path: Path, *, threads: int, device: torch.device | str = "cpu") 
         provider = (_PROVIDERS[place.type], {"device_id": place.index} if place.index else {})
         session = onnxruntime.InferenceSession(path, options, providers=[provider])
     except Exception as error:  # its errors share no base
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(f"{path} cannot be opened by ONNX Runtime: {reason[:300]}") from error
     inputs = [(given.name, given.type, len(given.shape)) for given in session.get_inputs()]
     if inputs != [(IMAGES, "tensor(uint8)", 4)]:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, first_line
 from kdsearch.files import replacing
 
 
@@ -62,7 +62,7 @@ def _read(path: Path) -> object:
             raise InputError(
                 f"checkpoint {path} holds other objects than tensors; save a state_dict"
             ) from error
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(f"checkpoint {path} cannot be read, it may be truncated: {reason[:200]}") from error
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, first_line
 
 #: The file of a folder that names the bucket behind it.
 MARK = ".bucket"
@@ -137,8 +137,3 @@ def stamp_of(path: Path) -> tuple[int, int] | None:
 def seconds(moment: datetime) -> float:
     """Of the epoch."""
     return moment.timestamp()
-
-
-def first_line(error: BaseException) -> str:
-    """What an error of a file system says, without its trace of calls."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

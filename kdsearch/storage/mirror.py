@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdsearch.background import repeated
-from kdsearch.errors import KdsearchError
-from kdsearch.storage.bucket import Bucket, bucket_of, files_in, first_line, matches, stamp_of
+from kdsearch.errors import KdsearchError, first_line
+from kdsearch.storage.bucket import Bucket, bucket_of, files_in, matches, stamp_of
 
 _log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, first_line
 from kdsearch.files import write_whole
-from kdsearch.storage.bucket import MARK, bucket_of, first_line
+from kdsearch.storage.bucket import MARK, bucket_of
 from kdsearch.storage.transfer import remove, send
 
 #: Of addresses that are buckets. `file` is a folder that stands for one.

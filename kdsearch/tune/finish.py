@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kdsearch.tune.jobs import JobError
@@ -16,7 +17,7 @@ def measure_front(ledger: Ledger, slots: Slots) -> None:
     """Take the figures that are taken once, one member after the other and nothing beside it.
 
     The test split is not touched by anything else. Latencies replace the estimates taken beside running
-    trials; a member that these no longer support leaves the front.
+    trials; a member that these no longer support leaves the front. Last, what each gains by its teachers.
     """
     ledger.writer.settle(_SETTLING)
     found: dict[str, dict[str, Any]] = {}
@@ -30,8 +31,11 @@ def measure_front(ledger: Ledger, slots: Slots) -> None:
         try:
             found[uid] = slots.run(job)["metrics"]
         except JobError as error:
-            ledger[uid].reason = f"could not be measured again: {error}"
+            ledger.explain(uid, f"could not be measured again: {error}")
     # Told only now: telling one would have been beside the next.
     for uid, metrics in found.items():
         ledger.remeasure(uid, metrics)
     ledger.rebuild_front()
+    for uid in ledger.front.keys:
+        if math.isfinite(gain := ledger.gain(ledger[uid])):
+            ledger.remeasure(uid, {"gain": gain})

@@ -252,6 +252,13 @@ class Ledger:
         self.writer.metrics(uid, numbers(metrics), at=at)
         self._tell_conditions(record)
 
+    def explain(self, uid: str, reason: str) -> None:
+        """Note what went wrong with a trial after it had ended."""
+        record = self.records[uid]
+        record.reason = reason
+        write_result(self.trial_folder(uid), record)
+        self.writer.tag(uid, {"kdsearch.reason": reason})
+
     def _tell_conditions(self, record: Record) -> None:
         texts = {f"kdsearch.{key}": text for key, text in record.metrics.items() if isinstance(text, str)}
         self.writer.tag(record.uid, texts)

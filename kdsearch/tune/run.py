@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -59,6 +58,9 @@ from kdsearch.tune.slots import HEAD, Slots
 from kdsearch.tune.stopping import Stop, StoppedError, stoppable
 from kdsearch.tune.study import open_study
 from kdsearch.tune.teachers import best_teacher, get_teachers
+
+if TYPE_CHECKING:
+    import optuna
 
 #: A trial actor only waits. It takes a sliver of what every cluster's head has, and no CPU: the worker groups
 #: may hold all of those, and Tune accepts no request for nothing.
@@ -150,7 +152,8 @@ def _attended(
         writer.start(tags, {SPEC: dump_yaml(spec.plain())}, after=slots.wait)
         with stoppable(folder) as stop:
             stop.then(slots.stop)
-            return _search(spec, facts, folder, slots, writer, display, stop, resume, started)
+            search = _Running(spec, facts, folder, slots, writer, display, stop, resume)
+            return _search(search, started)
     except BaseException as error:
         display.close()
         again = f"--resume {folder.name} goes on with it"
@@ -175,88 +178,118 @@ def _attended(
         slots.close(patience)
 
 
-def _search(
-    spec: Spec,
-    facts: Facts,
-    folder: Path,
-    slots: Slots,
-    writer: Writer,
-    display: Display,
-    stop: Stop,
-    resume: bool,
-    started: float,
-) -> Outcome:
-    teachers = _teachers(spec, slots, display, stop)
-    write_whole(folder / TEACHERS, dump_yaml(teachers))
-    writer.text(None, dump_yaml(teachers), TEACHERS)
-    writer.experiment(saved_views(folder.name, metrics_of(spec)))
-    ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
-    ledger.reference = fix_reference(spec, slots, folder)
-    writer.tag(None, {TAG: json.dumps(ledger.reference)})
-    if resume:
-        ledger.restore()
-    layers = remembering(facts)
-    study = open_study(spec, ledger, folder.name)
-    proposals = Proposals(
-        spec,
-        study,
-        ledger,
-        resolve=lambda config: match_layers(config, layers),
-        cost=cost_of(spec, facts),
-        best_teacher=best_teacher(spec, teachers),
-    )
-    if resume:
-        proposals.resume()
-        ledger.replay()
-        kept = sum(not record.unfinished for record in ledger)
-        display.note(f"{kept} trials are kept, {len(ledger.records) - kept} go on")
-    stop.then(proposals.stop)
-    stop.then(lambda: display.note("stopping after the epochs that run now; once more stops at once"))
+@dataclass(frozen=True)
+class _Running:
+    """What all steps of a search share."""
+
+    spec: Spec
+    facts: Facts
+    folder: Path
+    slots: Slots
+    writer: Writer
+    display: Display
+    stop: Stop
+    resume: bool
+
+
+def _search(search: _Running, started: float) -> Outcome:
+    teachers = _teachers(search)
+    ledger = _ledger(search)
+    study = open_study(search.spec, ledger, search.folder.name)
+    proposals = _proposals(search, study, ledger, teachers)
 
     def album(state: str = "running") -> Album:
-        return album_of(ledger, study, teachers, folder.name, state)
+        return album_of(ledger, study, teachers, search.folder.name, state)
 
-    with refreshed(album, folder, writer):
-        _tune(proposals, ledger, slots, display, stop, folder)
-    display.close()
-    if not ledger.counts["complete"]:
-        reasons = {record.reason for record in ledger if record.reason} or {"no trial was run"}
-        if stop.error or not stop:
-            raise KdsearchError(stop.error or "no trial succeeded: " + "; ".join(sorted(reasons)))
-        if not ledger.records:
-            raise StoppedError("stopped before the first trial")
-    display.note("measuring the front")
-    measure_front(ledger, slots)
-    for uid in ledger.front.keys:
-        if math.isfinite(gain := ledger.gain(ledger[uid])):
-            ledger.remeasure(uid, {"gain": gain})
-    state: Any = "failed" if stop.error else "stopped" if stop else "complete"
-    plots = show(album(state), folder, writer)
-    profile = _profile(ledger) if spec.compute.profile else {}
+    with refreshed(album, search.folder, search.writer):
+        _tune(search, proposals, ledger)
+    search.display.close()
+    _check_any(search.stop, ledger)
+    search.display.note("measuring the front")
+    measure_front(ledger, search.slots)
+    state = "failed" if search.stop.error else "stopped" if search.stop else "complete"
+    plots = show(album(state), search.folder, search.writer)
+    profile = _profile(ledger) if search.spec.compute.profile else {}
     trials = ledger.frame()
-    front = sort_front(trials[trials["front"]], ledger.objectives) if len(trials) else trials
-    write_about(folder, state=state, reason=stop.error)
-    writer.end(state)
-    tracked = writer.close(MLFLOW_PATIENCE)
-    ledger.prune()
-    if stop.error:
-        raise KdsearchError(f"{stop.error}\n--resume {folder.name} goes on with it")
-    tidy(folder)
+    tracked = _end(search, ledger, state)
     return Outcome(
-        name=folder.name,
+        name=search.folder.name,
         trials=trials,
-        front=front,
+        front=sort_front(trials[trials["front"]], ledger.objectives),
         teachers=teachers,
-        folder=folder,
+        folder=search.folder,
         plots=plots,
         refused=len(proposals.refused),
         exhausted=proposals.exhausted,
-        stopped=bool(stop),
+        stopped=bool(search.stop),
         tracked=tracked,
-        uid=str(read_about(folder).get("uid") or ""),
+        uid=str(read_about(search.folder).get("uid") or ""),
         seconds=time.perf_counter() - started,
         profile=profile,
     )
+
+
+def _ledger(search: _Running) -> Ledger:
+    """All trials so far, with the reference point fixed."""
+    spec, folder, writer = search.spec, search.folder, search.writer
+    writer.experiment(saved_views(folder.name, metrics_of(spec)))
+    ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
+    ledger.reference = fix_reference(spec, search.slots, folder)
+    writer.tag(None, {TAG: json.dumps(ledger.reference)})
+    if search.resume:
+        ledger.restore()
+    return ledger
+
+
+def _proposals(
+    search: _Running, study: optuna.Study, ledger: Ledger, teachers: dict[str, dict[str, Any]]
+) -> Proposals:
+    """What to try next, after all that has been tried."""
+    layers = remembering(search.facts)
+    proposals = Proposals(
+        search.spec,
+        study,
+        ledger,
+        resolve=lambda config: match_layers(config, layers),
+        cost=cost_of(search.spec, search.facts),
+        best_teacher=best_teacher(search.spec, teachers),
+    )
+    note = search.display.note
+    if search.resume:
+        proposals.resume()
+        ledger.replay()
+        kept = sum(not record.unfinished for record in ledger)
+        note(f"{kept} trials are kept, {len(ledger.records) - kept} go on")
+    search.stop.then(proposals.stop)
+    search.stop.then(lambda: note("stopping after the epochs that run now; once more stops at once"))
+    return proposals
+
+
+def _check_any(stop: Stop, ledger: Ledger) -> None:
+    """Raise KdsearchError when there is nothing to show, unless somebody stopped the search."""
+    if ledger.counts["complete"]:
+        return
+    if stop.error or not stop:
+        reasons = {record.reason for record in ledger if record.reason} or {"no trial was run"}
+        raise KdsearchError(stop.error or "no trial succeeded: " + "; ".join(sorted(reasons)))
+    if not ledger.records:
+        raise StoppedError("stopped before the first trial")
+
+
+def _end(search: _Running, ledger: Ledger, state: Any) -> bool:
+    """Leave everything as a search leaves it that is over; returns whether MLflow took all of it.
+
+    Raises:
+        KdsearchError: When an error stopped it.
+    """
+    write_about(search.folder, state=state, reason=search.stop.error)
+    search.writer.end(state)
+    tracked = search.writer.close(MLFLOW_PATIENCE)
+    ledger.prune()
+    if search.stop.error:
+        raise KdsearchError(f"{search.stop.error}\n--resume {search.folder.name} goes on with it")
+    tidy(search.folder)
+    return tracked
 
 
 def _profile(ledger: Ledger) -> dict[str, float]:
@@ -267,24 +300,26 @@ def _profile(ledger: Ledger) -> dict[str, float]:
     return seconds
 
 
-def _teachers(spec: Spec, slots: Slots, display: Display, stop: Stop) -> dict[str, dict[str, Any]]:
+def _teachers(search: _Running) -> dict[str, dict[str, Any]]:
+    storage = local(search.spec.compute.storage)
     try:
-        return get_teachers(spec, local(spec.compute.storage), slots, display.note)
+        records = get_teachers(search.spec, storage, search.slots, search.display.note)
     except KdsearchError as error:
-        if not stop:
+        if not search.stop:
             raise
         raise StoppedError(f"stopped before the first trial: {error}") from None
+    write_whole(search.folder / TEACHERS, dump_yaml(records))
+    search.writer.text(None, dump_yaml(records), TEACHERS)
+    return records
 
 
-def _tune(
-    proposals: Proposals, ledger: Ledger, slots: Slots, display: Display, stop: Stop, folder: Path
-) -> None:
+def _tune(search: _Running, proposals: Proposals, ledger: Ledger) -> None:
     from ray import tune
 
     from kdsearch.tune.searcher import InOrder, StudySearcher
     from kdsearch.tune.trial import Trial
 
-    searcher = StudySearcher(proposals, ledger, slots, display, stop)
+    searcher = StudySearcher(proposals, ledger, search.slots, search.display, search.stop)
     tune.Tuner(
         tune.with_resources(Trial, TRIAL_RESOURCES),
         tune_config=tune.TuneConfig(
@@ -297,7 +332,7 @@ def _tune(
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(folder.absolute()),
+            storage_path=str(search.folder.absolute()),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=_ACTORS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
