@@ -44,7 +44,7 @@ class Soak:
         self.random = random.Random(seed)
         self.faults: Counter[str] = Counter()
         self.drivers: list[subprocess.Popen[bytes]] = []
-        self.memory: list[tuple[float, int]] = []
+        self.memory: dict[str, list[tuple[float, int]]] = {"driver": [], "worker": []}
         self.started = time.monotonic()
         (folder / "server").mkdir()
         self.server, self.restart = Server(folder / "server"), Thread()
@@ -79,7 +79,7 @@ class Soak:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    env={**os.environ, "PYTHONPATH": USER},
+                    env={**os.environ, "PYTHONPATH": f"{USER}:{os.environ.get('PYTHONPATH', '')}"},
                 )
             )
 
@@ -138,8 +138,8 @@ class Soak:
         self.start()
         next_fault = self.seconds + every
         while True:
-            time.sleep(0.5)
-            self.memory.append((self.seconds, resident(self.driver.pid)))
+            time.sleep(1)
+            self.look()
             code = self.driver.poll()
             if code == 0:
                 break
@@ -155,6 +155,18 @@ class Soak:
             self.restart.join()
         sync = [sys.executable, "-m", "kdsearch.cli", "sync", "small", "--storage", "store"]
         subprocess.run(sync, cwd=self.folder, check=True)
+
+    def look(self) -> None:
+        """Note how large the processes are."""
+        leader, workers = self.driver.pid, session_of(self.driver.pid, "ray::RayTrainWorker")
+        for name, pids in {"driver": [leader], "worker": workers}.items():
+            self.memory[name].append((self.seconds, max(map(resident, pids), default=0)))
+
+    def peaks(self, name: str) -> list[int]:
+        """The most that a process took, in MB, in the first half of the time and in the second."""
+        seen = self.memory[name]
+        half = seen[-1][0] / 2
+        return [max(size for at, size in seen if (at < half) == before) for before in (True, False)]
 
     def check(self, trials: int) -> dict[str, object]:
         """The promises, and the figures that go with them."""
@@ -176,20 +188,18 @@ class Soak:
         busy = [record["metrics"]["seconds"] for record in records]
         quarter = len(busy) // 4
         first, last = statistics.median(busy[:quarter]), statistics.median(busy[-quarter:])
-        half = self.memory[-1][0] / 2
-        early, late = (
-            max((size for at, size in self.memory if (at < half) == before), default=0)
-            for before in (True, False)
-        )
-        assert last < 2 * first, f"trials slow down: {first:.3f} s, then {last:.3f} s"
-        assert late < 1.3 * early, f"memory grows: {early} MB, then {late} MB"
+        assert last < 1.5 * first, f"trials slow down: {first:.3f} s, then {last:.3f} s"
+        for name in self.memory:
+            early, late = self.peaks(name)
+            assert late < 1.15 * early, f"the memory of a {name} grows: {early} MB, then {late} MB"
         return {
             "trials": len(told),
             "minutes": round(self.seconds / 60, 1),
             "faults": dict(self.faults),
             "starts of the search": len(self.drivers),
             "median seconds of a trial, first and last quarter": [round(first, 3), round(last, 3)],
-            "peak MB of the driver, first and second half": [early, late],
+            "peak MB of the driver, first and second half": self.peaks("driver"),
+            "peak MB of a worker, first and second half": self.peaks("worker"),
         }
 
 
