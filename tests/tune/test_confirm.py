@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from running import held
 from safetensors.torch import save
+from small import small_spec
 from typer.testing import CliRunner
 
 import kdsearch
@@ -153,6 +154,32 @@ def test_a_folder_of_another_search_is_not_confirmed_into(searched):
         about.write_text(kept)
 
 
+def test_a_recipe_whose_fresh_runs_fail_is_counted_and_unstable(local_ray, tmp_path):
+    marker = tmp_path / "broken"
+    # The smallest student there is, so that it is on the front.
+    faulty = {"name": "faulty:Faulty", "fault": "later", "width": 2, "marker": str(marker)}
+    student = {"choice": [faulty, {"name": "mlp", "hidden": [16]}]}
+    sampler = {"sampler": "random", "trials": 6, "seed": 2, "concurrent": 1}
+    search = kdsearch.search(small_spec(tmp_path, student=student, search=sampler))
+    assert "faulty:Faulty" in {config["student"]["name"] for config in search.front["config"]}
+    marker.touch()
+    told: list[str] = []
+
+    class Notes:
+        note = staticmethod(told.append)
+
+    table = search.confirm(seeds=2, display=Notes()).table.set_index("uid")
+    configs = search.trials.set_index("uid").loc[table.index, "config"]
+    broken = configs.map(lambda config: config["student"]["name"]) == "faulty:Faulty"
+    assert broken.any() and (~broken).sum() >= 2
+    assert set(table.loc[broken, "failed"]) == {2} and set(table.loc[~broken, "failed"]) == {0}
+    assert set(table.loc[broken, "verdict"]) == {"unstable"} and not table.loc[broken, "front"].any()
+    assert table.loc[~broken, "front"].any() and "unstable" not in set(table.loc[~broken, "verdict"])
+    assert sum("failed: RuntimeError: this model breaks" in note for note in told) == 2 * broken.sum()
+    found = kdsearch.open_search(search.name, search.uri).trials.set_index("uid")
+    assert (found.loc[table.index, "confirmed_failed"] == table["failed"]).all()
+
+
 def test_one_seed_has_no_spread(searched):
     with pytest.raises(InputError, match="at least 2"):
         searched[0].confirm(seeds=1)
@@ -187,6 +214,4 @@ def test_two_searches_are_compared_from_the_command_line(searched, tmp_path):
 
 
 def _spec(folder):
-    from small import small_spec
-
     return small_spec(folder)

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 
 class Faulty(nn.Module):
-    """`fault` is `none`, `memory`, `hang`, `raise` or `die`; `width` only tells configs apart."""
+    """`fault` is `none`, `memory`, `hang`, `raise`, `die`, or `later`: `raise` once there is a file `marker`.
 
-    def __init__(self, in_channels: int, num_classes: int, fault: str = "none", width: int = 8) -> None:
+    `width` only tells configs apart.
+    """
+
+    def __init__(
+        self, in_channels: int, num_classes: int, fault: str = "none", width: int = 8, marker: str = ""
+    ) -> None:
         super().__init__()
-        self.fault = fault
+        self.fault, self.marker = fault, marker
         self.hidden = nn.Linear(64 * in_channels, width)
         self.classifier = nn.Linear(width, num_classes)
 
@@ -35,6 +41,10 @@ class Faulty(nn.Module):
 
     def _raise(self, images: Tensor) -> None:
         raise RuntimeError(f"this model breaks with {self.hidden.out_features} units")
+
+    def _later(self, images: Tensor) -> None:
+        if Path(self.marker).exists():
+            self._raise(images)
 
     def _die(self, images: Tensor) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
