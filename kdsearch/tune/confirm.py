@@ -93,8 +93,8 @@ def run_confirm(
     folder = storage / "searches" / record.name
     fetch(folder, without=(LOCK, CHECKPOINT))
     (folder / "confirm").mkdir(parents=True, exist_ok=True)
-    with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
-        slots = start_slots(spec, resources, storage, folder)
+    with connected(address) as cluster, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
+        slots = start_slots(spec, cluster, storage, folder, display.note)
         try:
             teachers = get_teachers(spec, storage, slots, display.note)
             runs = _train(chosen, seeds, folder / "confirm", slots, display)
