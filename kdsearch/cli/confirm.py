@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from kdsearch.cli.options import TrackingUri, console, tracking_uri
+from kdsearch.cli.jobs import followed, sent_to
+from kdsearch.cli.options import Address, Detach, TrackingUri, console, tracking_uri
 
 
 def confirm(
@@ -15,9 +16,8 @@ def confirm(
     top: Annotated[
         int | None, typer.Option(help="Only the best N members, by the first objective", metavar="N", min=1)
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster; by default Ray is started here")
-    ] = None,
+    address: Address = None,
+    detach: Detach = False,
     uri: TrackingUri = None,
 ) -> None:
     """Train the front and the baselines again with fresh seeds, and say what of it was luck."""
@@ -25,6 +25,20 @@ def confirm(
     from kdsearch.pareto.confirmed_table import confirmed_table
     from kdsearch.tune.display import Lines
 
+    if (there := sent_to(address, detach)) is not None:
+        from kdsearch.tune.job import submit_confirm
+
+        # Elsewhere it may be that only the cluster reaches MLflow.
+        found = kdsearch.open_search(name, tracking_uri(uri)) if there == "auto" else None
+        job = submit_confirm(
+            name,
+            ["--seeds", str(seeds), *(["--top", str(top)] if top is not None else [])],
+            uri=tracking_uri(uri),
+            storage=found.spec.compute.storage if found else None,
+            address=there,
+            note=typer.echo,
+        )
+        raise typer.Exit(followed(job, f"the confirmation of {name}", detach))
     out = console()
     found = kdsearch.open_search(name, tracking_uri(uri))
     done = found.confirm(seeds=seeds, top=top, address=address, display=Lines(out))

@@ -37,6 +37,15 @@ Profiled = Annotated[
     bool,
     typer.Option("--profile", help="Tell where the time goes, and trace a few steps (compute.profile)"),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a Ray cluster: auto, ray://HOST:PORT or http://HOST:8265 submit a job; HOST:PORT drives it "
+        "from here, a node of it. By default Ray is started here",
+        envvar="RAY_ADDRESS",
+    ),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Submit the job, and do not follow it")]
 JobAddress = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsearch.cli.options import DEFAULT_URI, Overrides, Profiled, TrackingUri, console, program
+from kdsearch.cli.jobs import followed, sent_to
+from kdsearch.cli.options import (
+    DEFAULT_URI,
+    Address,
+    Detach,
+    Overrides,
+    Profiled,
+    TrackingUri,
+    console,
+    program,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,15 +33,8 @@ def search(
         Path | None,
         typer.Argument(metavar="[SPACE.yaml]", help="The spec; not needed with --resume", show_default=False),
     ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="Of a Ray cluster: auto, ray://HOST:PORT or http://HOST:8265 submit a job; HOST:PORT drives "
-            "the search from here, a node of it. By default Ray is started here",
-            envvar="RAY_ADDRESS",
-        ),
-    ] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Submit the job, and do not follow it")] = False,
+    address: Address = None,
+    detach: Detach = False,
     trials: Annotated[int | None, typer.Option(help="Configs to try", min=0)] = None,
     concurrent: Annotated[int | None, typer.Option(help="Trials at the same time", min=1)] = None,
     tracking_uri: TrackingUri = None,
@@ -45,20 +48,23 @@ def search(
     """Search a space for its Pareto front. Ctrl-C once keeps all that is done, and prints the front."""
     import kdsearch
     from kdsearch.errors import InputError
-    from kdsearch.tune.cluster import is_job
     from kdsearch.tune.display import display_for
 
     if profile:
         overrides = [*overrides, "compute.profile=true"]
-    if address is not None and is_job(address):
+    if (there := sent_to(address, detach)) is not None:
+        from kdsearch.spec import load_spec
+        from kdsearch.tune.job import submit_search
+
         if space is None:
             raise InputError("a job takes its spec along: give SPACE.yaml")
         given = {"--trials": trials, "--concurrent": concurrent, "--name": name, "--resume": resume}
         options = [text for key, value in given.items() if value is not None for text in (key, str(value))]
         options += [text for override in overrides for text in ("--set", override)]
-        raise typer.Exit(_submit(space, options, address, name or resume, tracking_uri, overrides, detach))
-    if detach:
-        raise InputError("--detach: only a job can be left alone; give --address auto, ray://… or http://…")
+        names = {"name": name or resume, "tracking.uri": tracking_uri}
+        spec = load_spec(space, [*overrides, *(f"{key}={text}" for key, text in names.items() if text)])
+        job = submit_search(spec, space, options, address=there, note=typer.echo)
+        raise typer.Exit(followed(job, spec.name, detach))
     out = console()
     found = kdsearch.search(
         space,
@@ -73,33 +79,6 @@ def search(
     )
     assert found.outcome is not None
     _report(out, found, found.outcome)
-
-
-def _submit(
-    space: Path,
-    options: list[str],
-    address: str,
-    name: str | None,
-    tracking_uri: str | None,
-    overrides: list[str],
-    detach: bool,
-) -> int:
-    from kdsearch.spec import load_spec
-    from kdsearch.tracking import check_uri
-    from kdsearch.tune.job import follow, submit
-
-    names = {"name": name, "tracking.uri": tracking_uri}
-    spec = load_spec(space, [*overrides, *(f"{key}={text}" for key, text in names.items() if text)])
-    check_uri(spec.tracking.uri)
-    job = submit(spec, space, options, address=address, note=typer.echo)
-    typer.echo(f"job {job.id} submitted")
-    if detach:
-        return 0
-    try:
-        return follow(job, lambda text: typer.echo(text, nl=False))
-    except KeyboardInterrupt:
-        typer.echo(f"\nno longer followed; {spec.name} goes on")
-        return 0
 
 
 def _report(out: Console, found: Search, outcome: Outcome) -> None:

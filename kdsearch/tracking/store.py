@@ -29,8 +29,13 @@ def database(uri: str) -> Path | None:
     return Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
 
 
-def check_uri(uri: str) -> None:
-    """Raise InputError for an address where MLflow could never write. Asks no server."""
+def check_uri(uri: str, *, here: bool = True) -> None:
+    """Raise InputError for an address where MLflow could never write. Asks no server.
+
+    Args:
+        uri: The address.
+        here: Whether this machine is to write there; a file on another is only held to its form.
+    """
     scheme = uri.partition(":")[0].partition("+")[0]
     if uri == "databricks":
         return
@@ -44,13 +49,15 @@ def check_uri(uri: str) -> None:
             f"tracking uri '{public_uri(uri)}': unknown kind '{scheme}'{nearest(scheme, _SCHEMES)}"
         )
     if scheme == "sqlite":
-        _check_database(uri)
+        _check_database(uri, here)
 
 
-def _check_database(uri: str) -> None:
+def _check_database(uri: str, here: bool) -> None:
     path = database(uri)
     if path is None or path.name in ("", ":memory:"):
         raise InputError(f"tracking uri '{uri}': expected a file, as in sqlite:///mlflow.db")
+    if not here:
+        return
     if path.is_dir():
         raise InputError(f"tracking uri '{uri}': {path} is a folder; expected a file in it")
     if not path.parent.is_dir():

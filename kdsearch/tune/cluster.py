@@ -7,20 +7,20 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from kdsearch.errors import InputError
 from kdsearch.spec import Compute, Spec
 from kdsearch.storage import address_of
+from kdsearch.tune.autoscaling import added, autoscaler
 from kdsearch.tune.slots import HEAD, Slots, quiet_ray
 
 _SECONDS = 5.0
 _PORTS = {"ray": 10001, "http": 80, "https": 443}
-#: Where an autoscaler sets no bound: more nodes than any search uses.
-_MANY = 1000
 #: What every node has; all else is a kind that its owner gave it, or `accelerator_type:…`.
 _USUAL = ("CPU", "GPU", "memory", "object_store_memory")
 #: Bytes, fewer than any worker was seen to take: 0.75 GB resident on a CPU, of which libraries are shared.
@@ -28,6 +28,15 @@ _WORKER = 0.5e9
 
 Node = Mapping[str, float]
 """The resources of one node, by Ray's names for them."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The nodes that there are, and those that an autoscaler says it may add."""
+
+    nodes: Sequence[Node]
+    more: bool = False
+    """Whether others may be added, of which nothing is known."""
 
 
 def is_job(address: str | None) -> bool:
@@ -72,13 +81,13 @@ def check_this_machine(spec: Spec, address: str | None) -> None:
 
         gpus = torch.cuda.device_count() if spec.compute.gpus_per_worker else 0
         # Of what kind its node is, Ray tells when it is up.
-        groups(timed_here(spec), [{"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}])
+        groups(timed_here(spec), Cluster([{"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}]))
         check_runtime(spec)
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[list[Node]]:
-    """Connect to Ray, or start it here; yields the nodes there are, or may come to be by autoscaling.
+def connected(address: str | None) -> Iterator[Cluster]:
+    """Connect to Ray, or start it here; yields what it can place, now or once its autoscaler has added nodes.
 
     Ray that was running before goes on.
     """
@@ -105,25 +114,25 @@ def connected(address: str | None) -> Iterator[list[Node]]:
     # It would log tracebacks of errors that we tell in a line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
-        yield _nodes()
+        yield Cluster(_alive()) if ours and address in (None, "local") else _cluster()
     finally:
         if ours:
             ray.shutdown()
 
 
-def _nodes() -> list[Node]:
-    """The nodes that are up; with an autoscaler, the head and all that may be started beside it."""
+def _alive() -> list[Node]:
     import ray
-    from ray._private.state import state
 
-    alive: list[Node] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    config = state.get_cluster_config()
-    scaled: list[Node] = [
-        dict(group.resources)
-        for group in (config.node_group_configs if config else ())
-        for _ in range(_MANY if group.max_count < 0 else min(group.max_count, _MANY))
-    ]
-    return [node for node in alive if not scaled or HEAD in node] + scaled
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _cluster() -> Cluster:
+    alive, config = _alive(), autoscaler()
+    if config is None:
+        return Cluster(alive)
+    if (others := added(config)) is not None:
+        return Cluster([*(node for node in alive if HEAD in node), *others])
+    return Cluster(alive, more=len(alive) <= config.get("max_workers", len(alive)))
 
 
 def check_shared(storage: Path) -> None:
@@ -160,12 +169,38 @@ def check_shared(storage: Path) -> None:
         )
 
 
-def groups(spec: Spec, nodes: Sequence[Node]) -> int:
-    """How many worker groups to start: what was asked for, at most what can be placed.
+def groups(spec: Spec, cluster: Cluster) -> int:
+    """How many worker groups to start: what was asked for, and no more than is known to find a place.
 
     Raises:
-        InputError: When not even one can be placed, or no node is of the kind that measures.
+        InputError: When not even one will ever be placed, or no node is of the kind that measures.
     """
+    try:
+        fit = _fitting(spec, cluster.nodes)
+    except InputError:
+        if not cluster.more:
+            raise
+        fit = 1
+    wanted = spec.search.concurrent or fit
+    trials = spec.search.trials + 2 * spec.search.baselines
+    return max(1, min(wanted if cluster.more else min(fit, wanted), max(trials, len(spec.teachers))))
+
+
+def start_slots(
+    spec: Spec, cluster: Cluster, storage: Path, folder: Path, note: Callable[[str], None]
+) -> Slots:
+    """The worker groups of a search in a folder, as many as `groups` says. Raises as it does."""
+    count = groups(spec, cluster)
+    if cluster.more:
+        note(
+            f"which nodes the cluster may add is not known: trials at once: {count} (search.concurrent); "
+            f"each needs {_need(spec.compute)}, and now there are {_have(cluster.nodes)}"
+        )
+    return Slots(spec.compute, count, storage, folder / "train", measuring_resources(spec))
+
+
+def _fitting(spec: Spec, nodes: Sequence[Node]) -> int:
+    """How many worker groups the nodes hold. Raises InputError when it is none."""
     workers = sum(_fit(spec.compute, node) for node in nodes)
     if measuring := measuring_resources(spec):
         workers = _beside(spec, measuring, nodes)
@@ -175,13 +210,7 @@ def groups(spec: Spec, nodes: Sequence[Node]) -> int:
         raise InputError(
             f"compute: a trial needs {_need(spec.compute)}{beside}, and there are {_have(nodes)}"
         )
-    trials = spec.search.trials + 2 * spec.search.baselines
-    return max(1, min(fit, spec.search.concurrent or fit, max(trials, len(spec.teachers))))
-
-
-def start_slots(spec: Spec, nodes: Sequence[Node], storage: Path, folder: Path) -> Slots:
-    """The worker groups of a search in a folder, as many as `groups` says. Raises as it does."""
-    return Slots(spec.compute, groups(spec, nodes), storage, folder / "train", measuring_resources(spec))
+    return fit
 
 
 def timed_here(spec: Spec) -> Spec:

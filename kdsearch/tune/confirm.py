@@ -101,8 +101,8 @@ def run_confirm(
         if (read_about(folder).get("uid") or uid) != uid:
             raise InputError(f"{folder} is of another search '{record.name}' than the one in MLflow")
         (folder / "confirm").mkdir(exist_ok=True)
-        with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
-            slots = start_slots(spec, resources, storage, folder)
+        with connected(address) as cluster, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
+            slots = start_slots(spec, cluster, storage, folder, display.note)
             try:
                 teachers = get_teachers(spec, storage, slots, display.note)
                 runs, failed = _train(chosen, seeds, folder / "confirm", slots, display)

@@ -1,4 +1,4 @@
-"""A search as a job of a Ray cluster: sent there with the working tree, then followed or left alone."""
+"""A search, or its confirmation, as a job of a cluster: sent with the working tree, then followed or not."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.spec import Spec
 from kdsearch.storage import is_bucket
-from kdsearch.tracking import public_uri, resolve_uri
+from kdsearch.tracking import check_uri, public_uri, resolve_uri
 from kdsearch.tune.cluster import check_address, is_job
+from kdsearch.tune.folder import STORAGE
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-#: The metadata of a job that says which search it is.
+#: The metadata of a job that says which search it is about.
 SEARCH = "kdsearch.search"
 #: What a working tree holds and no worker needs, beside what .gitignore names.
 _LEFT_HERE = (".git/", ".venv/", "__pycache__/", "mlruns/", "mlartifacts/", "*.db", "*.db-*", ".env")
@@ -43,10 +44,10 @@ class Job:
     client: JobSubmissionClient
 
 
-def submit(
+def submit_search(
     spec: Spec, file: Path, options: Sequence[str], *, address: str, note: Callable[[str], None]
 ) -> Job:
-    """Send a search to a cluster, with the folder that this process runs in and with kdsearch itself.
+    """Send a search to a cluster.
 
     Args:
         spec: What to search, as it was read here, with every override.
@@ -59,27 +60,72 @@ def submit(
         InputError: When no cluster answers, or when something it needs would not reach the cluster.
     """
     check_address(address)
-    here = Path.cwd()
-    if not file.resolve().is_relative_to(here.resolve()):
+    here = Path.cwd().resolve()
+    if not file.resolve().is_relative_to(here):
         raise InputError(f"{file} lies outside of {here}, which is all that is sent to the cluster")
-    options = [*options, *_places(spec, address)]
+    relative = str(file.resolve().relative_to(here))
+    places = [*_storage(spec.compute.storage, address), *_tracking(spec.tracking.uri, address)]
+    command = ["search", relative, *options, *places]
+    return _submit(spec.name, spec.name, command, _store(spec.compute.storage), address, note)
+
+
+def submit_confirm(
+    name: str,
+    options: Sequence[str],
+    *,
+    uri: str,
+    storage: str | None,
+    address: str,
+    note: Callable[[str], None],
+) -> Job:
+    """Send the confirmation of a search to a cluster.
+
+    Args:
+        name: Of the search.
+        options: Of `kdsearch confirm`, for the driver on the cluster.
+        uri: Of the MLflow that has the search, as the cluster sees it.
+        storage: The `compute.storage` of the search, where that is known here.
+        address: As for `submit_search`.
+        note: As for `submit_search`.
+
+    Raises:
+        InputError: As `submit_search`.
+    """
+    check_address(address)
+    tracking = _tracking(uri, address)
+    if storage is not None and not is_bucket(storage) and not Path(storage).is_absolute():
+        raise InputError(
+            f"search '{name}' lies in {storage}, which a job on {address} would not find: "
+            "confirm it without --address"
+        )
+    command = ["confirm", name, *options, *tracking]
+    return _submit(name, f"{name}-confirm", command, _store(storage or STORAGE), address, note)
+
+
+def _submit(
+    search: str,
+    kind: str,
+    command: Sequence[str],
+    without: Sequence[str],
+    address: str,
+    note: Callable[[str], None],
+) -> Job:
+    """Send a command to a cluster, with the folder that this process runs in and with kdsearch itself."""
     for name in _SECRETS:
         if os.environ.get(name):
             note(f"{name} is not sent; the head node needs its own, see docs/security.md")
     # The nodes of a cluster that `auto` finds are set up as this one is; on others, what is on their path.
     python = sys.executable if address == "auto" else "python"
-    relative = file.resolve().relative_to(here.resolve())
-    driver = shlex.join([python, "-m", "kdsearch.cli", "search", str(relative), *options])
     client = _client(address)
     request: dict[str, Any] = {
         # The job's own shell knows where the cluster is; its driver is started on a node of it.
-        "entrypoint": f'{driver} --address "$RAY_ADDRESS"',
-        "submission_id": f"{spec.name}-{uuid.uuid4().hex[:8]}",
-        "metadata": {SEARCH: spec.name},
+        "entrypoint": f'{shlex.join([python, "-m", "kdsearch.cli", *command])} --address "$RAY_ADDRESS"',
+        "submission_id": f"{kind}-{uuid.uuid4().hex[:8]}",
+        "metadata": {SEARCH: search},
         "runtime_env": {
-            "working_dir": str(here),
+            "working_dir": str(Path.cwd()),
             "py_modules": [str(Path(__file__).parents[1])],
-            "excludes": [*_LEFT_HERE, *_store(spec)],
+            "excludes": [*_LEFT_HERE, *without],
         },
     }
     until = time.monotonic() + _PATIENCE
@@ -94,7 +140,10 @@ def submit(
 
 
 def find_job(address: str, search: str) -> Job:
-    """The newest job that runs, or ran, the search of that name. Raises InputError when there is none."""
+    """The newest job that runs, or ran, the search of that name or its confirmation.
+
+    Raises InputError when there is none.
+    """
     if not is_job(address):
         raise InputError(
             f"--address {address}: jobs are asked about at auto, ray://HOST:PORT or http://HOST:8265"
@@ -164,37 +213,40 @@ def end(job: Job) -> bool:
     return bool(job.client.stop_job(job.id))
 
 
-def _places(spec: Spec, address: str) -> list[str]:
-    """Options that name storage and tracking so that they are the same places on the cluster."""
-    storage, uri = spec.compute.storage, spec.tracking.uri
-    if public_uri(uri) != uri.partition("?")[0]:
-        raise InputError(
-            f"tracking uri '{public_uri(uri)}' holds a password, and everyone who sees the job would see it; "
-            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on the head node"
-        )
-    tracking = ["--tracking-uri", resolve_uri(uri)]
+def _storage(storage: str, address: str) -> list[str]:
+    """Options that name the same storage on the cluster."""
     if address == "auto":
-        place = storage if is_bucket(storage) else Path(storage).absolute()
-        return ["--set", f"compute.storage={place}", *tracking]
+        return ["--set", f"compute.storage={storage if is_bucket(storage) else Path(storage).absolute()}"]
     if not is_bucket(storage) and not Path(storage).is_absolute():
         raise InputError(
             f"compute.storage: {storage} would be lost with the job's working folder on {address}; "
             "name a folder that every node of the cluster has, such as /mnt/shared/kdsearch"
         )
-    if re.match(r"sqlite:///(?!/)", uri):
+    return []
+
+
+def _tracking(uri: str, address: str) -> list[str]:
+    """Options that name the same MLflow on the cluster."""
+    # What another machine can write is for the job to see.
+    check_uri(uri, here=address == "auto")
+    if public_uri(uri) != uri.partition("?")[0]:
+        raise InputError(
+            f"tracking uri '{public_uri(uri)}' holds a password, and everyone who sees the job would see it; "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on the head node"
+        )
+    if address != "auto" and re.match(r"sqlite:///(?!/)", uri):
         raise InputError(
             f"tracking uri '{uri}' would be lost with the job's working folder on {address}; "
             "name a server, or a file by its full path, as in sqlite:////mnt/shared/mlflow.db"
         )
-    return tracking
+    return ["--tracking-uri", resolve_uri(uri)]
 
 
-def _store(spec: Spec) -> list[str]:
+def _store(place: str) -> list[str]:
     """The folder of earlier searches, where it lies in the working tree."""
-    if is_bucket(spec.compute.storage):
+    if is_bucket(place):
         return []
-    storage = Path(spec.compute.storage).absolute()
-    here = Path.cwd()
+    storage, here = Path(place).absolute(), Path.cwd()
     return [f"/{storage.relative_to(here)}/"] if storage.is_relative_to(here) and storage != here else []
 
 

@@ -130,9 +130,9 @@ def run_search(
             check_same_space(folder, spec)
         facts = preflight(spec, file)
         started = time.perf_counter()
-        with connected(address) as resources, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
+        with connected(address) as cluster, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
             check_shared(storage)
-            slots = start_slots(spec, resources, storage, folder)
+            slots = start_slots(spec, cluster, storage, folder, display.note)
             return _attended(spec, facts, folder, slots, resume, Logged(display, folder / LOG), started)
 
 

@@ -16,8 +16,8 @@ from kdsearch.tune.teachers import get_teachers
 def run_single(config: Spec, folder: Path, report: Callable[[str], None]) -> dict[str, Any]:
     """Distill a config on a worker group started for it; its files go to `folder`. Returns its figures."""
     storage = local(config.compute.storage)
-    with connected(None) as resources:
-        groups(timed_here(config), resources)
+    with connected(None) as cluster:
+        groups(timed_here(config), cluster)
         slots = Slots(config.compute, 1, storage, folder / "train")
         try:
             get_teachers(config, storage, slots, report)

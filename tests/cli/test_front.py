@@ -72,3 +72,12 @@ def test_a_running_search_is_not_confirmed(uri, folder, kdsearch):
 def test_confirm_names_the_nearest_search(uri, folder, kdsearch):
     answer = kdsearch("confirm", "ones", "--tracking-uri", uri)
     assert answer.code == 2 and "did you mean 'one'" in answer.err
+
+
+def test_a_confirmation_that_would_not_find_the_search_is_not_sent(uri, folder, kdsearch):
+    for options, message in (
+        (("--address", "auto"), "search 'one' lies in kdsearch_store, which a job on auto would not find"),
+        (("--detach",), "--detach: only a job can be left alone"),
+    ):
+        answer = kdsearch("confirm", "one", "--tracking-uri", uri, *options)
+        assert answer.code == 2 and message in answer.err, answer

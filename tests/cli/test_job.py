@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,8 @@ def cluster() -> Iterator[tuple[str, str, Path]]:
         BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1",
         f"--port={port}", f"--dashboard-port={dashboard}", "--include-dashboard=true",
         f"--temp-dir={temporary}", "--disable-usage-stats",
+        # The usual port is taken by another Ray on this machine, and without its agent a head takes no job.
+        f"--dashboard-agent-listen-port={free_port()}",
     ]  # fmt: skip
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
     environment["PATH"] = f"{BIN}:{environment['PATH']}"
@@ -92,18 +94,20 @@ def cluster() -> Iterator[tuple[str, str, Path]]:
 
 @pytest.fixture
 def send(tmp_path: Path) -> Callable[..., tuple[int, str]]:
-    """Run `kdsearch search` in a fresh folder with a spec and the module that it names."""
+    """Run `kdsearch` in a fresh folder with a spec and the module that it names: by default, a search."""
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "s.yaml").write_text(SPACE)
     (tree / "mine.py").write_text(MINE)
 
-    def run(*options: str, token: str | None = TOKEN, **more: str) -> tuple[int, str]:
+    def run(
+        *options: str, command: Sequence[str] = ("search", "s.yaml"), token: str | None = TOKEN, **more: str
+    ) -> tuple[int, str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_"))}
         environment |= {"RAY_AUTH_MODE": "token"} | ({"RAY_AUTH_TOKEN": token} if token else {}) | more
         environment |= {"HOME": str(tmp_path)}  # where a token of this machine's would lie
         done = subprocess.run(
-            [BIN / "kdsearch", "search", "s.yaml", *options],
+            [BIN / "kdsearch", *command, *options],
             cwd=tree,
             env=environment,
             capture_output=True,
@@ -149,6 +153,22 @@ def test_a_job_takes_the_working_tree_along_and_is_followed_to_its_end(cluster, 
     for path in written:
         content = path.read_bytes()
         assert SECRET.encode() not in content and TOKEN.encode() not in content, path
+
+
+def test_a_confirmation_is_sent_as_the_search_was(cluster, send, tmp_path, monkeypatch):
+    url, uri = cluster[1], f"sqlite:///{tmp_path}/mlflow.db"
+    code, out = send("--address", url, *there(tmp_path))
+    assert code == 0, out
+    confirm = {"command": ("confirm", "sent", "--seeds", "2", "--top", "1")}
+    code, out = send("--address", url, **confirm)
+    assert code == 2 and "tracking uri 'sqlite:///mlflow.db' would be lost" in out, out
+    code, out = send("--address", url, "--tracking-uri", uri, "--detach", **confirm)
+    assert code == 0 and re.search(r"^job sent-confirm-\w{8} submitted$", out, re.MULTILINE), out
+    assert "optimism gap" in ask("logs", "--follow", "sent", "--address", url)
+    assert re.search(r"sent: job sent-confirm-\w+ succeeded", ask("status", "sent", "--address", url))
+    monkeypatch.syspath_prepend(tmp_path / "tree")  # where the model is that its spec names
+    found = kdsearch.open_search("sent", uri)
+    assert (found.trials["confirmed_seeds"].dropna() == 2).any()
 
 
 def test_a_detached_job_is_found_again_by_the_name_of_its_search(cluster, send, tmp_path):
@@ -214,7 +234,18 @@ def test_what_would_be_lost_with_the_job_is_refused(cluster, send, tmp_path):
     for options, message in (
         ([], "compute.storage: kdsearch_store would be lost with the job's working folder"),
         (["--set", f"compute.storage={tmp_path}/store"], "tracking uri 'sqlite:///mlflow.db' would be lost"),
-        (["--tracking-uri", f"http://me:{SECRET}@mlflow:5000"], "holds a password"),
+        (
+            ["--set", f"compute.storage={tmp_path}", "--tracking-uri", f"http://me:{SECRET}@mlflow:5000"],
+            "holds a password",
+        ),
+        (["--set", f"compute.storage={tmp_path}", "--tracking-uri", "sqlite://"], "expected a file, as in"),
     ):
         code, out = send("--address", url, *options)
         assert code == 2 and message in out and SECRET not in out, out
+
+
+def test_a_file_that_only_the_cluster_has_is_for_the_job_to_see(cluster, send, tmp_path):
+    uri = f"sqlite:///{tmp_path}/mounted/mlflow.db"
+    code, out = send("--address", cluster[1], *there(tmp_path)[:2], "--tracking-uri", uri)
+    said, _, job = out.partition("submitted")
+    assert code == 2 and "error" not in said and f"there is no folder {tmp_path}/mounted" in job, out

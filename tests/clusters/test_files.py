@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,31 @@ def test_a_launchers_file_is_valid_for_ray(path: Path):
     types = prepared["available_node_types"]
     assert prepared["head_node_type"] in types
     for local in prepared["file_mounts"].values():
-        assert local.startswith("~/.ray/") or (ROOT / local).is_file(), local
+        assert local.startswith("~/.ray/") or (ROOT / local).exists(), local
     started = " ".join(prepared["head_start_ray_commands"] + prepared["worker_start_ray_commands"])
     assert started.count("RAY_AUTH_MODE=token ray start") == 2
     assert "--dashboard-host=127.0.0.1" in started
+
+
+@pytest.mark.parametrize("path", LAUNCHED, ids=lambda path: path.stem)
+def test_a_launched_node_has_the_command_that_the_pages_run_there(path: Path):
+    config = yaml.safe_load(path.read_text())
+    mounts = {re.sub("^(~|/home/ubuntu)/", "", there): here for there, here in config["file_mounts"].items()}
+    commands = [shlex.split(command) for command in config["setup_commands"]]
+    installs = [command for command in commands if command[:5] == ["python3", "-m", "uv", "pip", "install"]]
+    packages, project = installs
+    assert packages[-2:] == ["-r", "~/kdsearch-setup/requirements.lock"]
+    # The version may be the same, and the code another.
+    assert {"--no-deps", "--reinstall-package"} <= set(project)
+    assert project[project.index("--python") + 1] == packages[packages.index("--python") + 1]
+    folder = project[-1].removeprefix("~/")
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "kdsearch" in described["project"]["scripts"]
+    (package,) = described["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    for needed in ("pyproject.toml", described["project"]["readme"], "LICENSE", package):
+        assert mounts[f"{folder}/{needed}"] == needed
+    page = (ROOT / f"docs/clusters/{path.stem}.md").read_text()
+    assert f"ray exec clusters/{path.name} 'kdsearch front" in page
 
 
 @pytest.mark.parametrize(

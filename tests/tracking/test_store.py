@@ -52,6 +52,12 @@ def test_stores_that_cannot_work_are_refused(
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_file_on_another_machine_is_only_held_to_its_form() -> None:
+    check_uri("sqlite:////no/such/folder/mlflow.db", here=False)
+    with pytest.raises(InputError, match="expected a file"):
+        check_uri("sqlite:///:memory:", here=False)
+
+
 def test_artifacts_lie_beside_the_database_whatever_the_experiment_is_called(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     assert artifact_location(uri, "digits") == str(tmp_path / "mlartifacts" / "digits")

@@ -6,11 +6,11 @@ import pytest
 
 from kdsearch.errors import InputError
 from kdsearch.spec import load_spec
-from kdsearch.tune.cluster import check_address, groups, is_job
+from kdsearch.tune.cluster import Cluster, check_address, groups, is_job
 
 
-def spec(*, measure: object = None, **compute: object) -> object:
-    search = {"trials": 100}
+def spec(*, measure: object = None, concurrent: int | None = None, **compute: object) -> object:
+    search = {"trials": 100, "concurrent": concurrent}
     return load_spec(
         {
             "data": {"source": "digits", "batch_size": 720},
@@ -40,7 +40,7 @@ def nodes(*each: tuple[float, float]) -> list[dict[str, float]]:
     ],
 )
 def test_a_worker_is_placed_on_one_node_and_a_group_on_as_many_as_it_needs(compute, there, expected):
-    assert groups(spec(**compute), there) == expected
+    assert groups(spec(**compute), Cluster(there)) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,16 @@ def test_a_worker_is_placed_on_one_node_and_a_group_on_as_many_as_it_needs(compu
 )
 def test_what_cannot_be_placed_is_said_with_what_there_is(compute, there, message):
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
-        groups(spec(**compute), there)
+        groups(spec(**compute), Cluster(there))
+
+
+@pytest.mark.parametrize(("concurrent", "expected"), [(None, 1), (6, 6), (1000, 102)])
+def test_where_nodes_may_come_of_which_nothing_is_known_the_user_says_how_many_run_at_once(
+    concurrent, expected
+):
+    asked = spec(gpus_per_worker=1, concurrent=concurrent)
+    assert groups(asked, Cluster(nodes((0, 0)), more=True)) == expected
+    assert groups(spec(), Cluster(nodes((3, 0)), more=True)) == 3
 
 
 EDGE = {"CPU": 1.0, "GPU": 0.0, "edge": 1.0}
@@ -86,19 +95,19 @@ EDGE = {"CPU": 1.0, "GPU": 0.0, "edge": 1.0}
     ],
 )
 def test_workers_that_train_are_placed_beside_the_one_that_measures(resources, there, expected):
-    assert groups(spec(measure={"resources": resources}), there) == expected
+    assert groups(spec(measure={"resources": resources}), Cluster(there)) == expected
 
 
 def test_the_kind_of_node_that_measures_must_be_there():
     with pytest.raises(InputError) as refused:
-        groups(spec(measure={"resources": {"egde": 1}}), [*nodes((4, 0)), EDGE])
+        groups(spec(measure={"resources": {"egde": 1}}), Cluster([*nodes((4, 0)), EDGE]))
     there = "2 nodes: 1 x 4 CPUs and 0 GPUs, 1 x 1 CPUs and 0 GPUs and 1 edge"
     assert str(refused.value) == f"measure.resources: no node has CPU: 1, egde: 1; there are {there}"
 
 
 def test_the_worker_that_measures_leaves_room_for_one_that_trains():
     with pytest.raises(InputError, match="beside the worker that measures"):
-        groups(spec(measure={"resources": {"edge": 1}}), [EDGE])
+        groups(spec(measure={"resources": {"edge": 1}}), Cluster([EDGE]))
 
 
 def test_which_addresses_are_jobs():
