@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.files import replacing
+from kdsearch.pareto import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +51,18 @@ def plain(axes: Axes, *, x: str = "", title: str = "") -> None:
     axes.set_axisbelow(True)
     axes.set_xlabel(x, fontsize=11.5, color=INK, labelpad=6)
     axes.set_title(title, fontsize=11.5, color=INK, loc="left", pad=10)
+
+
+def ticks(axes: Axes, *, log_x: bool) -> None:
+    """Numbers as a person writes them, and the x axis by its logarithm where that is asked for."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    if log_x:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda number, _: words.tick(number)))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION, canvas, plain, save
+from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION, canvas, plain, save, ticks
 from kdsearch.pareto.confirmed import Confirmed
-from kdsearch.pareto.view import drawn
+from kdsearch.pareto.view import drawn, is_wide
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -65,6 +65,7 @@ def confirmed_figure(confirmed: Confirmed) -> Figure:
         template="plotly_white",
         xaxis_title=words.title(x),
         yaxis_title=words.title(y),
+        xaxis_type="log" if is_wide(drawn(confirmed.table, x)) else "linear",
         legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
     )
     return figure
@@ -75,6 +76,7 @@ def confirmed_png(confirmed: Confirmed, path: Path) -> None:
     y, x = _axes(confirmed)
     figure, ((axes,),) = canvas()
     plain(axes, x=words.title(x), title=f"{words.title(y)}, mean and 95% interval over fresh seeds")
+    ticks(axes, log_x=is_wide(drawn(confirmed.table, x)))
     for low, high in _levels(confirmed):
         axes.axhspan(low, high, color=GREY, alpha=0.13, linewidth=0)
     for (name, _, mark, color), rows in _groups(confirmed):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION, canvas, plain, save
+from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION, canvas, plain, save, ticks
 from kdsearch.pareto._placing import Placer
 from kdsearch.pareto.front import Direction, non_dominated
 from kdsearch.pareto.indicators import knee
@@ -96,15 +96,8 @@ def _key(axes: Axes, shown: View) -> None:
 
 
 def _frame(axes: Axes, shown: View) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     plain(axes, x=words.title(shown.x), title=words.title(shown.y))
-    if shown.log_x:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: words.tick(number)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: words.tick(number)))
+    ticks(axes, log_x=shown.log_x)
 
 
 def _focus(axes: Axes, shown: View, levels: list[float], direction: Direction) -> None:

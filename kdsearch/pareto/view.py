@@ -62,7 +62,7 @@ def view(trials: pd.DataFrame, objectives: Mapping[str, Direction], x: str, y: s
         apart=Group("on the front by another objective", front[~leading]),
         baselines=tuple(Group(name, rows[names == name]) for name in known),
         step=_step(front[leading], rows, pair),
-        log_x=_is_wide(drawn(rows, x)),
+        log_x=is_wide(drawn(rows, x)),
     )
 
 
@@ -72,7 +72,8 @@ def drawn(rows: pd.DataFrame, name: str) -> np.ndarray:
     return values * 100 if words.is_fraction(name) else values
 
 
-def _is_wide(values: np.ndarray) -> bool:
+def is_wide(values: np.ndarray) -> bool:
+    """Whether values are so far apart that a linear axis would show most of them in one place."""
     return len(values) > 0 and bool(0 < _LOG_FROM * values.min() < values.max())
 
 
