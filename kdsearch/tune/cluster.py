@@ -192,9 +192,10 @@ def start_slots(
     """The worker groups of a search in a folder, as many as `groups` says. Raises as it does."""
     count = groups(spec, cluster)
     if cluster.more:
+        there = f"each needs {_need(spec.compute)}, and now there are {_have(cluster.nodes)}"
         note(
-            f"which nodes the cluster may add is not known: trials at once: {count} (search.concurrent); "
-            f"each needs {_need(spec.compute)}, and now there are {_have(cluster.nodes)}"
+            "which nodes the cluster may add is not known; "
+            f"trials at once: {count}, or what search.concurrent says; {there}"
         )
     return Slots(spec.compute, count, storage, folder / "train", measuring_resources(spec))
 

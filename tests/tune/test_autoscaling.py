@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -142,10 +142,9 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
+def cluster(tmp_path_factory) -> Iterator[str]:
     """A head without CPUs whose autoscaler may start two nodes of two CPUs, as processes of this machine."""
-    # A short path: Ray's sockets lie in it, and their names may not be long.
-    temporary, port = Path(tempfile.mkdtemp(prefix="kds")), free_port()
+    port = free_port()
     provider = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
     config = {
         "cluster_name": "fake",
@@ -172,15 +171,9 @@ def cluster() -> Iterator[str]:
         **{key: [] for key in ("head_setup_commands", "worker_setup_commands")},
         **{key: [] for key in ("head_start_ray_commands", "worker_start_ray_commands")},
     }
-    (temporary / "cluster.yaml").write_text(yaml.safe_dump(config))
-    command = [
-        BIN / "ray", "start", "--head", "--block", "--num-cpus=0", "--node-ip-address=127.0.0.1",
-        f"--port={port}", "--include-dashboard=false", f"--temp-dir={temporary}", "--disable-usage-stats",
-        f"--autoscaling-config={temporary}/cluster.yaml", "--object-store-memory=100000000",
-    ]  # fmt: skip
+    file = tmp_path_factory.mktemp("cluster") / "cluster.yaml"
+    file.write_text(yaml.safe_dump(config))
     environment = {
-        **os.environ,
-        **TOKEN,
         "RAY_FAKE_CLUSTER": "1",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
         # What `ray up` sets.
@@ -189,6 +182,21 @@ def cluster() -> Iterator[str]:
         "RAY_NODE_TYPE_NAME": "ray.head.default",
         "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
     }
+    with started(port, environment, "--num-cpus=0", f"--autoscaling-config={file}") as address:
+        yield address
+
+
+@contextmanager
+def started(port: int, environment: dict[str, str], *options: str) -> Iterator[str]:
+    """A head at a port, and all that is started beside it; gives its address."""
+    # A short path: Ray's sockets lie in it, and their names may not be long.
+    temporary = Path(tempfile.mkdtemp(prefix="kds"))
+    command = [
+        BIN / "ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}",
+        "--include-dashboard=false", f"--temp-dir={temporary}", "--disable-usage-stats",
+        "--object-store-memory=100000000", *options,
+    ]  # fmt: skip
+    environment = {**os.environ, **TOKEN, **environment}
     said = temporary / "head.log"
     with said.open("w") as log:
         head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -211,13 +219,13 @@ def cluster() -> Iterator[str]:
 
 
 @pytest.fixture
-def search(cluster, tmp_path) -> Callable[..., tuple[int, str]]:
-    """Run `kdsearch search` as a node of the cluster."""
+def search(tmp_path) -> Callable[..., tuple[int, str]]:
+    """Run `kdsearch search` on a cluster that this machine is a node of."""
     (tmp_path / "s.yaml").write_text(SPACE)
 
-    def run(*options: str) -> tuple[int, str]:
+    def run(address: str, *options: str) -> tuple[int, str]:
         done = subprocess.run(
-            [BIN / "kdsearch", "search", "s.yaml", "--address", cluster, *options],
+            [BIN / "kdsearch", "search", "s.yaml", "--address", address, *options],
             cwd=tmp_path,
             env={**os.environ, **TOKEN},
             capture_output=True,
@@ -231,14 +239,24 @@ def search(cluster, tmp_path) -> Callable[..., tuple[int, str]]:
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_what_no_node_that_may_come_can_place_is_refused(search):
-    code, out = search("--set", "compute.cpus_per_worker=3")
+def test_what_no_node_that_may_come_can_place_is_refused(cluster, search):
+    code, out = search(cluster, "--set", "compute.cpus_per_worker=3")
     there = "3 nodes: 1 x 0 CPUs and 0 GPUs, 2 x 2 CPUs and 0 GPUs"
     assert code == 2 and f"a trial needs 1 x 3 CPUs, and there are {there}" in out, out
 
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_a_search_makes_a_cluster_without_cpus_grow(search):
-    code, out = search()
+def test_a_search_makes_a_cluster_without_cpus_grow(cluster, search):
+    code, out = search(cluster)
     assert code == 0 and "grown: 2 complete" in out, out
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_where_kubernetes_does_not_say_what_may_come_a_search_goes_on_and_says_so(search):
+    environment = {"KUBERAY_GEN_RAY_START_CMD": "ray start --head  --no-monitor "}
+    with started(free_port(), environment, "--num-cpus=1", "--no-monitor") as address:
+        code, out = search(address)
+    assert code == 0 and "grown: 2 complete" in out, out
+    assert "which nodes the cluster may add is not known; trials at once: 1, or what search.concurrent" in out
