@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, first_line
 from kdsearch.spec import Compute, Spec
 from kdsearch.storage import address_of
 from kdsearch.tune.autoscaling import added, autoscaler
@@ -108,8 +108,8 @@ def connected(address: str | None) -> Iterator[Cluster]:
                 configure_logging=True,
             )
         except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(f"--address {address}: no Ray answers there ({reason})") from None
+            where = f"--address {address}: no Ray answers there" if address else "Ray can't be started here"
+            raise InputError(f"{where} ({first_line(error)})") from None
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     # It would log tracebacks of errors that we tell in a line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsearch.errors import InputError, KdsearchError
+from kdsearch.errors import InputError, KdsearchError, first_line
 from kdsearch.spec import Spec
 from kdsearch.storage import is_bucket
 from kdsearch.tracking import check_uri, public_uri, resolve_uri
@@ -135,7 +135,9 @@ def _submit(
         except (RuntimeError, ValueError, OSError) as error:
             # A head that has just started answers before the agent is up that takes its jobs.
             if "try again later" not in str(error) or time.monotonic() > until:
-                raise InputError(f"--address {address}: the cluster takes no job: {_first(error)}") from None
+                raise InputError(
+                    f"--address {address}: the cluster takes no job: {first_line(error)}"
+                ) from None
         time.sleep(1)
 
 
@@ -188,7 +190,9 @@ def follow(job: Job, echo: Callable[[str], object]) -> int:
         except (RuntimeError, OSError, ClientError) as error:  # the connection broke, and not the job
             lost += 1
             if lost > _PATIENCE:
-                raise KdsearchError(f"job {job.id} is out of sight, and may go on: {_first(error)}") from None
+                raise KdsearchError(
+                    f"job {job.id} is out of sight, and may go on: {first_line(error)}"
+                ) from None
         time.sleep(1)
     if info.status.value == "SUCCEEDED":
         return 0
@@ -269,9 +273,5 @@ def _client(address: str) -> JobSubmissionClient:
         ) from None
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise InputError(
-            f"--address {address}: no Ray that takes jobs answers there: {_first(error)}"
+            f"--address {address}: no Ray that takes jobs answers there: {first_line(error)}"
         ) from None
-
-
-def _first(error: Any) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

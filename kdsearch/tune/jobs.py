@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from kdsearch.errors import KdsearchError
@@ -24,13 +25,13 @@ class JobError(KdsearchError):
 class LostError(KdsearchError):
     """The mailbox is gone: what was under way goes on when the search is resumed."""
 
-    def __init__(self) -> None:
-        super().__init__("the process on the head node that hands out the trials died")
+    def __init__(self, message: str = "the process on the head node that hands out the trials died") -> None:
+        super().__init__(message)
 
 
 def submit(mailbox: Any, job: Job) -> None:
     """Queue a job; once this has returned it can be asked what it posts. Raises LostError."""
-    _answer(mailbox.submit.remote(job))
+    ask(mailbox.submit, job)
 
 
 def run_job(mailbox: Any, job: Job) -> Post:
@@ -44,7 +45,7 @@ def run_job(mailbox: Any, job: Job) -> Post:
     uid, seen = job["uid"], 0
     submit(mailbox, job)
     while True:
-        posts = _answer(mailbox.posts.remote(uid, seen))
+        posts = ask(mailbox.posts, uid, seen)
         seen += len(posts)
         if posts[-1].get("done"):
             break
@@ -57,10 +58,21 @@ def run_job(mailbox: Any, job: Job) -> Post:
     return last
 
 
-def _answer(call: Any) -> Any:
+def ask(method: Any, *arguments: Any) -> Any:
+    """What a method of the mailbox returns.
+
+    On a machine under load it may not be reached for a while, and is asked again: every method may be called
+    twice for once.
+
+    Raises:
+        LostError: When the mailbox is gone.
+    """
     import ray
 
-    try:
-        return ray.get(call)
-    except ray.exceptions.RayActorError:
-        raise LostError from None
+    while True:
+        try:
+            return ray.get(method.remote(*arguments))
+        except ray.exceptions.ActorUnavailableError:
+            time.sleep(1)
+        except ray.exceptions.RayActorError:
+            raise LostError from None

@@ -18,7 +18,7 @@ from typing import Any
 
 from kdsearch.spec import Compute
 from kdsearch.storage import address_of
-from kdsearch.tune.jobs import run_job, submit
+from kdsearch.tune.jobs import ask, run_job, submit
 
 _log = logging.getLogger(__name__)
 
@@ -147,17 +147,17 @@ class Slots:
 
     def wait(self) -> None:
         """Return once a worker group that trains is up, or none will be."""
-        self._ray.get(self.mailbox.ready.remote())
+        ask(self.mailbox.ready)
 
     @property
     def lost(self) -> bool:
         """Whether the mailbox is gone."""
         try:
             self._ray.get(self.mailbox.__ray_ready__.remote(), timeout=_ANSWER)
+        except (self._ray.exceptions.GetTimeoutError, self._ray.exceptions.ActorUnavailableError):
+            return False
         except self._ray.exceptions.RayActorError:
             return True
-        except self._ray.exceptions.GetTimeoutError:
-            pass
         return False
 
     def stop(self) -> None:

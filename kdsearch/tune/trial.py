@@ -7,6 +7,8 @@ from typing import Any
 import ray
 from ray import tune
 
+from kdsearch.tune.jobs import ask
+
 
 class Trial(tune.Trainable):  # type: ignore[misc]
     """Waits for the posts of one job. The actor is reused from trial to trial and never imports torch."""
@@ -23,7 +25,7 @@ class Trial(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """What the job posted since the last step: epochs, and at the end the metrics or the reason."""
-        posts = ray.get(self._mailbox.posts.remote(self._uid, self._seen))
+        posts = ask(self._mailbox.posts, self._uid, self._seen)
         self._seen += len(posts)
         posts.sort(key=lambda post: bool(post.get("done")))
         return {"posts": posts, "done": bool(posts[-1].get("done"))}

@@ -18,7 +18,7 @@ from typing import Any
 
 from kdsearch.storage import address_of, fetch, local, send
 from kdsearch.tune.folder import LOCK
-from kdsearch.tune.jobs import MEASURING, TIMING, JobError, run_job
+from kdsearch.tune.jobs import MEASURING, TIMING, JobError, LostError, ask, run_job
 from kdsearch.tune.records import CHECKPOINT, DRIVERS, TRACEBACK
 
 
@@ -55,8 +55,8 @@ def work(setup: dict[str, Any]) -> None:
     ended = time.perf_counter()
     for number in count():
         try:
-            job = ray.get(mailbox.take.remote(slot, token, number, this))
-        except ray.exceptions.RayActorError:
+            job = ask(mailbox.take, slot, token, number, this)
+        except LostError:
             return  # the search is over, though not well
         if job is None:
             return
@@ -145,6 +145,7 @@ class _Post:
 
     def __init__(self, mailbox: Any, uid: str, silent: bool) -> None:
         self._mailbox, self._uid, self._silent = mailbox, uid, silent
+        self._last: dict[str, Any] = {}
         self._answer: Any = None
 
     def __call__(self, post: dict[str, Any]) -> None:
@@ -152,7 +153,7 @@ class _Post:
             if post.get("done"):
                 # An asynchronous actor may run two calls in either order, and this one must be the last.
                 self.flush()
-            self._answer = self._mailbox.post.remote(self._uid, post)
+            self._last, self._answer = post, self._mailbox.post.remote(self._uid, post)
 
     def failure(self, post: dict[str, Any]) -> None:
         """Report why the job failed; of several workers the first to say so is believed."""
@@ -169,7 +170,12 @@ class _Post:
         """Wait for the last post to arrive, and return its answer."""
         import ray
 
-        return True if self._answer is None else bool(ray.get(self._answer))
+        if self._answer is None:
+            return True
+        try:
+            return bool(ray.get(self._answer))
+        except ray.exceptions.ActorUnavailableError:
+            return bool(ask(self._mailbox.post, self._uid, self._last))
 
     def _together(self, go_on: bool) -> bool:
         """All workers of a group do what the first one decides."""
