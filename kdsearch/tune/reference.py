@@ -34,9 +34,8 @@ def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:
     Raises:
         KdsearchError: When no extreme student can be measured.
     """
-    path = folder / FILE
-    if (kept := _kept(path)) is not None:
-        return kept
+    if (before := kept(folder)) is not None:
+        return before
     open_ended = [name for name in spec.objectives if not is_fraction(name)]
     extremes = pd.DataFrame(_extremes(spec, slots, folder.absolute()) if open_ended else [])
     reference = {
@@ -45,16 +44,17 @@ def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:
         else _beyond(extremes[metric(name)], way)
         for name, way in spec.objectives.items()
     }
-    write_json(path, reference)
+    write_json(folder / FILE, reference)
     return reference
 
 
-def _kept(path: Path) -> dict[str, float] | None:
+def kept(folder: Path) -> dict[str, float] | None:
+    """The reference point that the folder of a search keeps; None where it keeps none."""
     try:
-        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+        point: dict[str, float] = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return kept
+    return point
 
 
 def _beyond(figures: pd.Series[float], way: Direction) -> float:

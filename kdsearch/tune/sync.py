@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,8 +52,8 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
 
 def _tell_whole(folder: Path, writer: Writer) -> None:
     """What is known of the search as a whole, as far as it came."""
-    if (point := folder / reference.FILE).exists():
-        writer.tag(None, {reference.TAG: point.read_text(encoding="utf-8")})
+    if (point := reference.kept(folder)) is not None:
+        writer.tag(None, {reference.TAG: json.dumps(point)})
     for path in _artifacts(folder):
         writer.artifact(None, path)
     if (profile := folder / TABLE).exists():

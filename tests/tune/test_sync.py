@@ -91,6 +91,7 @@ def test_a_server_that_is_away_for_a_whole_search_gets_it_all_by_sync(local_ray,
         server.kill()
 
 
+@pytest.mark.long
 def test_two_stores_with_a_search_of_one_name_each_keep_their_runs_apart(local_ray, tmp_path):
     for place in ("a", "b"):
         (tmp_path / place).mkdir()
