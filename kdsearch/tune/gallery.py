@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds before the first drawing.
-_FIRST = 5.0
 #: Seconds between two drawings, and how many times longer than a drawing took the pause after it is at least:
 #: drawing takes no more than a twentieth of one core.
 _PAUSE, _SHARE = 30.0, 20.0
@@ -96,7 +94,7 @@ def refreshed(album: Callable[[], Album], folder: Path, writer: Writer) -> Itera
             _log.warning("the search can't be drawn now: %s", error)
         return max(_PAUSE, _SHARE * (time.perf_counter() - began))
 
-    with repeated(draw, _FIRST):
+    with repeated(draw, _PAUSE):
         yield
 
 
