@@ -189,9 +189,10 @@ class Soak:
         quarter = len(busy) // 4
         first, last = statistics.median(busy[:quarter]), statistics.median(busy[-quarter:])
         assert last < 1.5 * first, f"trials slow down: {first:.3f} s, then {last:.3f} s"
-        for name in self.memory:
+        # A driver draws its pictures half a minute in, and all of them at its end, if it lives so long.
+        for name, bound in {"driver": 1.25, "worker": 1.15}.items():
             early, late = self.peaks(name)
-            assert late < 1.15 * early, f"the memory of a {name} grows: {early} MB, then {late} MB"
+            assert late < bound * early, f"the memory of a {name} grows: {early} MB, then {late} MB"
         return {
             "trials": len(told),
             "minutes": round(self.seconds / 60, 1),
