@@ -115,10 +115,9 @@ def test_a_search_goes_on_on_another_machine(tmp_path):
     check_whole(tmp_path)
 
 
-@pytest.mark.parametrize("cloud", ["s3", "gs"])
-def test_a_search_in_a_cloud_is_seen_and_exported_elsewhere(cloud, request, tmp_path):
-    bucket = request.getfixturevalue(cloud)
-    spec = small_spec(tmp_path, compute={"storage": bucket})
+def test_a_search_in_a_cloud_is_seen_and_exported_elsewhere(s3, tmp_path):
+    # Not in Google's: Ray Train begins with an empty file there, which the emulator never confirms.
+    spec = small_spec(tmp_path, compute={"storage": s3})
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
     kdsearch = ("-m", "kdsearch.cli")
     run(tmp_path, *kdsearch, "search", "space.yaml", cache="first")
@@ -126,7 +125,7 @@ def test_a_search_in_a_cloud_is_seen_and_exported_elsewhere(cloud, request, tmp_
     (tmp_path / "store").symlink_to(first)
     check_whole(tmp_path)
     shutil.move(tmp_path / "first", tmp_path / "gone")
-    at = ("--storage", bucket)
+    at = ("--storage", s3)
     assert "small: complete" in run(tmp_path, *kdsearch, "status", "small", *at, cache="second")
     at = ("--tracking-uri", spec["tracking"]["uri"])
     run(tmp_path, *kdsearch, "export", "small", "--out", "student", *at, cache="second")
