@@ -116,7 +116,7 @@ def test_a_search_goes_on_on_another_machine(tmp_path):
 
 
 def test_a_search_in_a_cloud_is_seen_and_exported_elsewhere(s3, tmp_path):
-    # Not in Google's: Ray Train begins with an empty file there, which the emulator never confirms.
+    # Not in Google's protocol: Ray Train waits for ever for its first file there, with the emulator.
     spec = small_spec(tmp_path, compute={"storage": s3})
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
     kdsearch = ("-m", "kdsearch.cli")
