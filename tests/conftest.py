@@ -1,4 +1,4 @@
-"""Servers that speak what clouds speak."""
+"""Ports, and servers that speak what clouds speak."""
 
 from __future__ import annotations
 
@@ -24,12 +24,24 @@ def s3():
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def free_port():
+    """Finds a port of this machine that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        # Ray keeps 10002 to 19999 for its workers.
+        return port if port > 20_000 else find()
+
+    return find
+
+
 @pytest.fixture(scope="module")
-def gs(tmp_path_factory):
+def gs(tmp_path_factory, free_port):
     """The address of a bucket at a server that speaks Google Cloud's protocol."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("gs")
     with create_server("127.0.0.1", port, default_bucket="kdsearch-bucket", data_dir=str(folder)):
         yield f"gs://anonymous@kdsearch-bucket/deep/er?endpoint_override=127.0.0.1:{port}&scheme=http"

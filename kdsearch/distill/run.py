@@ -19,13 +19,13 @@ from kdsearch.distill.loop import Report, distill
 from kdsearch.distill.objective import Combination, Objective
 from kdsearch.distill.profile import Profile
 from kdsearch.distill.resident import Resident, Splits
-from kdsearch.distill.score import score, score_trained
+from kdsearch.distill.score import score, score_architecture, score_trained
 from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.distill.ship import as_trained, is_converted, timed_as
 from kdsearch.distill.shown import Teachers
 from kdsearch.distill.stages import phases
 from kdsearch.distill.terms import Sides, Term, make_terms
-from kdsearch.measure import Timings, figures_of, measure_architecture
+from kdsearch.measure import Timings, figures_of
 from kdsearch.models.reused import reused
 from kdsearch.registry import find
 from kdsearch.spec import Loss, Spec
@@ -81,14 +81,7 @@ def run(
     figures = figures_of(config)
     student = student.to(worker.device)
     # Before it is trained, so that a student that cannot be measured costs no epoch.
-    result = measure_architecture(
-        student,
-        shape,
-        figures,
-        architecture=tree["student"],
-        deploy=tree["deploy"],
-        known=("architecture",),
-    )
+    result = score_architecture(student, config, shape)
     if timings is not None and not is_converted(config.deploy):
         form = as_trained(student, config, splits, worker.device)
         result |= timings.of(form, timed_as(config), shape, classes, figures)

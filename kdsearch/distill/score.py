@@ -16,12 +16,33 @@ from kdsearch.measure import (
     Figure,
     class_accuracies,
     figure,
+    figures_of,
     known,
+    measure_architecture,
     measure_predictions,
     measure_trained,
     objectives,
 )
 from kdsearch.spec import Spec
+
+
+def score_architecture(model: nn.Module, config: Spec, shape: tuple[int, int, int]) -> dict[str, float]:
+    """Those of a config's figures that follow from its student's architecture and form, by metric.
+
+    Args:
+        model: The student, trained or not.
+        config: Names the figures.
+        shape: (C, H, W) of an image.
+    """
+    tree = config.tree("student", "deploy")
+    return measure_architecture(
+        model,
+        shape,
+        figures_of(config),
+        architecture=tree["student"],
+        deploy=tree["deploy"],
+        known=("architecture",),
+    )
 
 
 def score(

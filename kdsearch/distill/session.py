@@ -19,7 +19,7 @@ from kdsearch.distill.loop import Report
 from kdsearch.distill.profile import Profile, profiled
 from kdsearch.distill.resident import Resident
 from kdsearch.distill.run import Worker, run
-from kdsearch.distill.score import free_figures, score, score_trained, write_classes
+from kdsearch.distill.score import free_figures, score, score_architecture, score_trained, write_classes
 from kdsearch.distill.ship import as_trained, convert, is_converted, open_shipped, place_of, timed_as
 from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
 from kdsearch.errors import InputError, KdsearchError
@@ -208,14 +208,7 @@ class Session:
         tree, device = config.tree(), self.worker.device
         shape, classes = splits.shape, len(splits.classes)
         model = models.build(tree["student"], shape, classes, seed=config.search.seed).to(device).eval()
-        found = measure_architecture(
-            model,
-            shape,
-            figures,
-            architecture=tree["student"],
-            deploy=tree["deploy"],
-            known=("architecture",),
-        )
+        found = score_architecture(model, config, shape)
         if is_converted(config.deploy):
             return found | self._as_shipped(model, config, folder)
         form = as_trained(model, config, splits, device)

@@ -70,10 +70,13 @@ def work(setup: dict[str, Any]) -> None:
             post({**_do(job, folder, session, post.epoch, idle), "done": True})
         except Exception as error:
             failed = True
-            if not _is_of_another(error):
-                _write_trace(folder)
-                post.failure(_failure(error))
-            if worker.world_size > 1:
+            alone = worker.world_size == 1
+            if alone or not _is_of_another(error):
+                failure = _failure(error)
+                if failure["blame"] == "code" and job["kind"] in ("trial", "confirm"):
+                    _write_trace(folder)
+                post.failure(failure)
+            if not alone:
                 # The other workers may be waiting for this one's gradients: only a new group is sound.
                 post.flush()
                 raise
@@ -210,7 +213,7 @@ def _token(worker: Any) -> str:
 
 
 def _write_trace(folder: Path) -> None:
-    """Keep the calls in which a job just failed: the author of a part wants to know where."""
+    """Keep the calls in which a trial just failed: the author of a part wants to know where."""
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
@@ -218,7 +221,7 @@ def _write_trace(folder: Path) -> None:
 
 
 def _is_of_another(error: Exception) -> bool:
-    """Whether a worker only noticed that another one of its group is gone."""
+    """Whether one of several workers only noticed that another is gone."""
     from torch import distributed
 
     known = isinstance(error, distributed.DistError)

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -46,16 +45,8 @@ class Small(nn.Sequential):
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        # Ray keeps 10002 to 19999 for its workers.
-        return port if port > 20_000 else free_port()
-
-
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[tuple[str, str, Path]]:
+def cluster(free_port) -> Iterator[tuple[str, str, Path]]:
     """A head of two CPUs: its address, its dashboard's, and where it keeps its logs."""
     # A short path: Ray's sockets lie in it, and their names may not be long.
     temporary, port, dashboard = Path(tempfile.mkdtemp(prefix="kds")), free_port(), free_port()

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -133,16 +132,8 @@ def test_a_pod_that_may_not_ask_goes_on_without_knowing(kubernetes):
     assert in_the_pod({**kubernetes, "KUBERAY_GEN_RAY_START_CMD": "ray start --head"}) is None
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        # Ray keeps 10002 to 19999 for its workers.
-        return port if port > 20_000 else free_port()
-
-
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory) -> Iterator[str]:
+def cluster(tmp_path_factory, free_port) -> Iterator[str]:
     """A head without CPUs whose autoscaler may start two nodes of two CPUs, as processes of this machine."""
     port = free_port()
     provider = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
@@ -254,7 +245,7 @@ def test_a_search_makes_a_cluster_without_cpus_grow(cluster, search):
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_where_kubernetes_does_not_say_what_may_come_a_search_goes_on_and_says_so(search):
+def test_where_kubernetes_does_not_say_what_may_come_a_search_goes_on_and_says_so(search, free_port):
     environment = {"KUBERAY_GEN_RAY_START_CMD": "ray start --head  --no-monitor "}
     with started(free_port(), environment, "--num-cpus=1", "--no-monitor") as address:
         code, out = search(address)

@@ -40,7 +40,8 @@ class Faulty(nn.Module):
         time.sleep(600)
 
     def _raise(self, images: Tensor) -> None:
-        raise RuntimeError(f"this model breaks with {self.hidden.out_features} units")
+        # Alone in its group, a worker may speak of what groups talk through.
+        raise RuntimeError(f"this model breaks with {self.hidden.out_features} units, not by gloo")
 
     def _later(self, images: Tensor) -> None:
         if Path(self.marker).exists():
