@@ -20,10 +20,10 @@ from benchmarks.report import HERE, listed, machine, note, seconds
 from benchmarks.step import Given
 from kdsearch import models
 from kdsearch.data import Batch, Images
+from kdsearch.distill.assemble import assemble
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.objective import Objective
 from kdsearch.distill.resident import Splits
-from kdsearch.distill.run import assemble
 from kdsearch.distill.shown import NOTHING, Shown, Teachers
 from kdsearch.registry import find, parts
 from kdsearch.spec import is_matched, load_spec

@@ -177,8 +177,8 @@ def _trained(tree: Found, folder: Path) -> Found:
 def _session() -> Any:
     import torch
 
-    from kdsearch.distill.run import Worker
     from kdsearch.distill.session import Session
+    from kdsearch.distill.worker import Worker
 
     return Session(WORK, Worker(torch.device("cpu")))
 

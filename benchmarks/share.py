@@ -23,9 +23,9 @@ from benchmarks.report import HERE, listed, machine, note
 from benchmarks.step import CLASSES, Given
 from kdsearch import models
 from kdsearch.data import Augment, Batches, Images
+from kdsearch.distill.assemble import assemble
 from kdsearch.distill.loop import distill
 from kdsearch.distill.resident import Splits
-from kdsearch.distill.run import assemble
 from kdsearch.spec import load_spec
 
 SHAPE, BATCH, STEPS, ROUNDS, ASKED = (3, 32, 32), 64, 4, 15, 0.95

@@ -18,9 +18,9 @@ from benchmarks.plain import Recipe, fit
 from benchmarks.report import Row, note, seconds
 from kdsearch import models
 from kdsearch.data import Augment, Batches, Images, normalise
+from kdsearch.distill.assemble import assemble
 from kdsearch.distill.loop import distill
 from kdsearch.distill.resident import Resident, Splits
-from kdsearch.distill.run import assemble
 from kdsearch.distill.teachers import TeacherStore
 from kdsearch.spec import Spec, load_spec
 

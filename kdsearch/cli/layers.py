@@ -27,8 +27,8 @@ def layers(
 
     spec = load_spec({"data": _value(data), "student": _value(model), "distill": {"losses": {"ce": {}}}})
     dataset = load_dataset(spec.data)
-    hintable, everything = layers_of(spec.tree()["student"], dataset.shape, len(dataset.classes))
-    found = everything if every else hintable
+    layers = layers_of(spec.tree()["student"], dataset.shape, len(dataset.classes))
+    found = layers.every if every else layers.hintable
     table = Table("Layer", "Shape", "Depth", box=None, header_style="bold", pad_edge=False)
     for index, layer in enumerate(found):
         table.add_row(layer.path, " x ".join(map(str, layer.shape)), f"{(index + 0.5) / len(found):.2f}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +20,45 @@ class Layer:
     shape: tuple[int, ...]
 
 
-def all_layers(model: nn.Module, shape: tuple[int, ...]) -> list[Layer]:
-    """Every module that returned one tensor, in the order in which they did, in one forward pass.
+class Layers(NamedTuple):
+    """Of a model, those at which a hint is worth trying, and all that a spec may name."""
+
+    hintable: list[Layer]
+    every: list[Layer]
+
+
+def find_layers(model: nn.Module, shape: tuple[int, ...]) -> Layers:
+    """The layers of a model, as one forward pass meets them.
+
+    Every module counts that returns one tensor. Hintable is the last at each width or resolution, from input
+    to output, without the final logits. A shape that only modules without parameters produce (a pooling
+    between two stages) says nothing new and is left out, but for the last one: the vector that the classifier
+    reads.
 
     Args:
         model: Any module that takes images (B, C, H, W).
         shape: (C, H, W) of an image.
     """
+    every = _run_layers(model, shape)
+    modules = dict(model.named_modules())
+    groups: list[list[Layer]] = []
+    for layer in every:
+        if groups and _same(groups[-1][-1].shape, layer.shape):
+            groups[-1].append(layer)
+        else:
+            groups.append([layer])
+    features = groups[:-1]
+    learned = [any(next(modules[x.path].parameters(), None) is not None for x in group) for group in features]
+    kept = [
+        g
+        for n, (g, new) in enumerate(zip(features, learned, strict=True))
+        if new or (n and n + 1 == len(features))
+    ]
+    return Layers(list({group[-1].path: group[-1] for group in kept}.values()), every)
+
+
+def _run_layers(model: nn.Module, shape: tuple[int, ...]) -> list[Layer]:
+    """Every module that returned one tensor, in the order in which they did."""
     seen: list[Layer] = []
 
     def note(path: str) -> Any:
@@ -46,33 +78,6 @@ def all_layers(model: nn.Module, shape: tuple[int, ...]) -> list[Layer]:
         for handle in handles:
             handle.remove()
     return seen
-
-
-def hintable_layers(model: nn.Module, shape: tuple[int, ...]) -> list[Layer]:
-    """The last module at each width or resolution, from input to output, without the final logits.
-
-    A shape that only modules without parameters produce (a pooling between two stages) says nothing new and
-    is left out, but for the last one: the vector that the classifier reads.
-
-    Args:
-        model: Any module that takes images (B, C, H, W).
-        shape: (C, H, W) of an image.
-    """
-    modules = dict(model.named_modules())
-    groups: list[list[Layer]] = []
-    for layer in all_layers(model, shape):
-        if groups and _same(groups[-1][-1].shape, layer.shape):
-            groups[-1].append(layer)
-        else:
-            groups.append([layer])
-    features = groups[:-1]
-    learned = [any(next(modules[x.path].parameters(), None) is not None for x in group) for group in features]
-    kept = [
-        g
-        for n, (g, new) in enumerate(zip(features, learned, strict=True))
-        if new or (n and n + 1 == len(features))
-    ]
-    return list({group[-1].path: group[-1] for group in kept}.values())
 
 
 def _same(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

@@ -7,24 +7,23 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kdsearch import models
-from kdsearch.distill.layers import Layer, all_layers, hintable_layers, resolve
+from kdsearch.distill.layers import Layer, Layers, find_layers, resolve
 from kdsearch.errors import InputError
 from kdsearch.registry import Part, find
 from kdsearch.space import describe_model, map_losses, reusing
 from kdsearch.types import Shape
 
-#: The layers of a model config: (hintable ones, all).
-Layers = Callable[[Mapping[str, Any]], tuple[list[Layer], list[Layer]]]
+#: The layers of a model config.
+LayersOf = Callable[[Mapping[str, Any]], Layers]
 Pair = tuple[Layer, Layer]
 
 
-def layers_of(config: Mapping[str, Any], shape: Shape, classes: int) -> tuple[list[Layer], list[Layer]]:
-    """The hintable layers, and all layers, of the model that a config names."""
-    model = models.build(config, shape, classes, seed=0)
-    return hintable_layers(model, shape), all_layers(model, shape)
+def layers_of(config: Mapping[str, Any], shape: Shape, classes: int) -> Layers:
+    """The layers of the model that a config names."""
+    return find_layers(models.build(config, shape, classes, seed=0), shape)
 
 
-def match_layers(config: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
+def match_layers(config: Mapping[str, Any], layers: LayersOf) -> dict[str, Any]:
     """The config with every pair of a matching given by layer paths, and its student as it will be built.
 
     Of the pairs that were drawn, those that would use a layer twice or cross another are left out, and so are
@@ -52,7 +51,7 @@ def match_layers(config: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
 
 
 def _pairs(
-    pairs: Any, part: Part, models: tuple[Mapping[str, Any], Mapping[str, Any]], layers: Layers
+    pairs: Any, part: Part, models: tuple[Mapping[str, Any], Mapping[str, Any]], layers: LayersOf
 ) -> list[list[str]] | str:
     """Pairs by paths. A loss may need maps (its fact `positions`), or several pairs (its fact `pairs`)."""
     (hints, every), (their_hints, their_every) = (layers(model) for model in models)

@@ -12,7 +12,7 @@ import torch
 
 from kdsearch import models
 from kdsearch.deploy import Shipped, write_graph
-from kdsearch.distill.layers import Layer
+from kdsearch.distill.layers import Layers
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.resident import load_dataset
 from kdsearch.distill.terms import Sides, make_terms, of_labels
@@ -31,8 +31,8 @@ class Facts:
     shape: Shape
     classes: tuple[str, ...]
 
-    def layers(self, model: Mapping[str, Any]) -> tuple[list[Layer], list[Layer]]:
-        """The hintable layers of a model on this data, and all its layers."""
+    def layers(self, model: Mapping[str, Any]) -> Layers:
+        """The layers of a model on this data."""
         return layers_of(model, self.shape, len(self.classes))
 
 
@@ -135,7 +135,7 @@ def _mixed(spec: Spec, facts: Facts) -> Iterator[Problem]:
     """Where images are mixed, a loss on labels is weighed for each by its two: it must tell images apart."""
     if not (spec.data.augment.mixup or spec.data.augment.cutmix):
         return
-    sides = Sides(student=([], []), teachers={}, members=(), examples=2, classes=len(facts.classes))
+    sides = Sides(student=Layers([], []), teachers={}, members=(), examples=2, classes=len(facts.classes))
     given = {
         "student_logits": torch.zeros(2, sides.classes),
         "labels": torch.zeros(2, dtype=torch.long),

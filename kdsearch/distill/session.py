@@ -18,10 +18,11 @@ from kdsearch.distill.evaluate import predict
 from kdsearch.distill.loop import Report
 from kdsearch.distill.profile import Profile, profiled
 from kdsearch.distill.resident import Resident
-from kdsearch.distill.run import Worker, run
+from kdsearch.distill.run import run
 from kdsearch.distill.score import free_figures, score, score_architecture, score_trained, write_classes
 from kdsearch.distill.ship import as_trained, convert, is_converted, open_shipped, place_of, timed_as
 from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
+from kdsearch.distill.worker import Worker
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.files import write_whole
 from kdsearch.measure import (

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from kdsearch.distill.layers import Layer
+from kdsearch.distill.layers import Layer, Layers
 from kdsearch.distill.varying import value_at, weight_at
 from kdsearch.registry import Part, find
 from kdsearch.spec import Filter, Loss, Match
@@ -20,12 +20,11 @@ from kdsearch.spec import Filter, Loss, Match
 class Sides:
     """What is known of the student and its teachers when losses are made.
 
-    `student` and `teachers` hold the layers of each, (hintable ones, all), and may be empty where no loss
-    asks for features.
+    `student` and `teachers` hold the layers of each, and may be empty where no loss asks for features.
     """
 
-    student: tuple[list[Layer], list[Layer]]
-    teachers: Mapping[str, tuple[list[Layer], list[Layer]]]
+    student: Layers
+    teachers: Mapping[str, Layers]
     members: tuple[str, ...]
     examples: int
     classes: int
@@ -112,14 +111,14 @@ _Matched = tuple[list[Layer], list[tuple[str, Layer]]]
 def _matched(part: Part, matches: list[Match] | None, sides: Sides) -> Iterator[_Matched]:
     """The layers of each term that a loss makes: one a pair, or all of a teacher where it takes lists."""
     if part.facts.get("matching") == "members":
-        theirs = [(name, hints[-1]) for name in sides.members if (hints := sides.teachers[name][0])]
+        theirs = [(name, hints[-1]) for name in sides.members if (hints := sides.teachers[name].hintable)]
         # A model may have no hintable layer: an MLP whose only hidden layer is as wide as its output.
-        if sides.student[0] and theirs:
-            yield sides.student[0][-1:], theirs
+        if sides.student.hintable and theirs:
+            yield sides.student.hintable[-1:], theirs
     elif part.facts.get("matching") == "classifier":
-        projector = next(layer for layer in sides.student[1] if layer.path == "projector")
+        projector = next(layer for layer in sides.student.every if layer.path == "projector")
         name = sides.members[0]
-        yield [projector], [(name, _read_by_classifier(sides.teachers[name][1], projector.shape[0]))]
+        yield [projector], [(name, _read_by_classifier(sides.teachers[name].every, projector.shape[0]))]
     elif matches is None:
         yield [], []
     else:
@@ -145,9 +144,9 @@ def _is_map(layer: Layer) -> bool:
 def _layers(match: Match, sides: Sides) -> _Matched:
     name, (hints, every) = match.teacher, sides.teachers[match.teacher]
     if match.pairs == "all":
-        return sides.student[0], [(name, layer) for layer in hints]
+        return sides.student.hintable, [(name, layer) for layer in hints]
     assert isinstance(match.pairs, list), "in a config, rules have become pairs"
-    student = {layer.path: layer for layer in sides.student[1]}
+    student = {layer.path: layer for layer in sides.student.every}
     teacher = {layer.path: layer for layer in every}
     near = [student[str(path)] for path, _ in match.pairs]
     return near, [(name, teacher[str(path)]) for _, path in match.pairs]

@@ -33,8 +33,8 @@ def work(setup: dict[str, Any]) -> None:
     import ray.train
     import torch
 
-    from kdsearch.distill.run import Worker
     from kdsearch.distill.session import Session
+    from kdsearch.distill.worker import Worker
 
     if Path(setup["folder"]).is_dir():
         os.chdir(setup["folder"])

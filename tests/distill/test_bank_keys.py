@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from kdsearch import models
-from kdsearch.distill.run import Worker, batches, shelves
+from kdsearch.distill.banked import shelves
+from kdsearch.distill.run import batches
 from kdsearch.distill.session import Session, ensure_teachers, local_worker
 from kdsearch.distill.shelves import LOGITS
+from kdsearch.distill.worker import Worker
 from kdsearch.spec import load_spec
 from tests.distill.test_bank import asks, config_of, counting
 

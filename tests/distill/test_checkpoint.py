@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kdsearch.distill.run import Worker
 from kdsearch.distill.session import Session
 from kdsearch.distill.teachers import teacher_key
+from kdsearch.distill.worker import Worker
 from kdsearch.errors import KdsearchError
 from kdsearch.spec import Spec, load_spec
 

@@ -17,10 +17,10 @@ from torch import nn
 
 from kdsearch import models
 from kdsearch.data import Augment, Batches, Images
+from kdsearch.distill.assemble import assemble
 from kdsearch.distill.loop import distill
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.resident import Resident, Splits
-from kdsearch.distill.run import assemble
 from kdsearch.distill.stages import phases
 from kdsearch.distill.teachers import TeacherStore
 from kdsearch.space import RandomTrial, canonical, dimensions, fingerprint, sample

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.data import Batch
-from kdsearch.distill.layers import all_layers, hintable_layers
+from kdsearch.distill.layers import find_layers
 from kdsearch.distill.objective import Combination, Objective
 from kdsearch.distill.shown import NOTHING, Shown
 from kdsearch.distill.terms import Sides, make_terms
@@ -44,7 +44,7 @@ def objective(
     }
     spec = load_spec(content)
     student = Student()
-    layers = hintable_layers(student, SHAPE), all_layers(student, SHAPE)
+    layers = find_layers(student, SHAPE)
     sides = Sides(layers, dict.fromkeys(TEACHERS, layers), members, IMAGES, CLASSES)
     terms = make_terms(spec.distill.losses, sides)
     combination = Combination(spec.distill.teachers.combine, members, CLASSES, 0.0)

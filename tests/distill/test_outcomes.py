@@ -13,9 +13,11 @@ import torch
 
 from kdsearch.data import Augment, Batches, Images, statistics
 from kdsearch.distill.bank import Bank
+from kdsearch.distill.banked import shelves
 from kdsearch.distill.outcomes import Outcomes, outcomes
-from kdsearch.distill.run import Worker, batches, shelves
+from kdsearch.distill.run import batches
 from kdsearch.distill.shelves import LOGITS, Shelves
+from kdsearch.distill.worker import Worker
 from kdsearch.errors import InputError
 from kdsearch.spec import BankUse, load_spec
 from tests.distill.test_bank import CONTENT, HINT, asks, config_of, counting, curve

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from kdsearch.distill.assemble import assemble
 from kdsearch.distill.matching import layers_of, match_layers
-from kdsearch.distill.run import assemble
 from kdsearch.distill.session import Session, ensure_teachers, local_worker
 from kdsearch.registry import parts
 from kdsearch.space import canonical
