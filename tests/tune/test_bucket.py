@@ -115,9 +115,10 @@ def test_a_search_goes_on_on_another_machine(tmp_path):
     check_whole(tmp_path)
 
 
-def test_a_search_in_a_cloud_is_seen_and_exported_elsewhere(s3, tmp_path):
-    # Not in Google's protocol: Ray Train waits for ever for its first file there, with the emulator.
-    spec = small_spec(tmp_path, compute={"storage": s3})
+@pytest.mark.parametrize("cloud", ["s3", "gs"])
+def test_a_search_in_a_cloud_is_seen_and_exported_elsewhere(cloud, request, tmp_path):
+    bucket = request.getfixturevalue(cloud)
+    spec = small_spec(tmp_path, compute={"storage": bucket})
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
     kdsearch = ("-m", "kdsearch.cli")
     run(tmp_path, *kdsearch, "search", "space.yaml", cache="first")
@@ -125,7 +126,7 @@ def test_a_search_in_a_cloud_is_seen_and_exported_elsewhere(s3, tmp_path):
     (tmp_path / "store").symlink_to(first)
     check_whole(tmp_path)
     shutil.move(tmp_path / "first", tmp_path / "gone")
-    at = ("--storage", s3)
+    at = ("--storage", bucket)
     assert "small: complete" in run(tmp_path, *kdsearch, "status", "small", *at, cache="second")
     at = ("--tracking-uri", spec["tracking"]["uri"])
     run(tmp_path, *kdsearch, "export", "small", "--out", "student", *at, cache="second")
