@@ -20,8 +20,10 @@ from kdsearch.tracking import Writer, now
 from kdsearch.tune.records import (
     CHECKPOINT,
     DRIVERS,
+    RESULT,
     Record,
     State,
+    curve_point,
     has_weights,
     read_epochs,
     read_lines,
@@ -87,8 +89,12 @@ class Ledger:
         """A trial begins, or goes on."""
         if (record := self.records.get(uid)) is not None:
             record.state, record.reason = "running", ""
+            write_trial(self.trial_folder(uid), record)
+            remove(self.trial_folder(uid), RESULT)
         else:
-            record = Record(uid, len(self.records), config, baseline, params=dict(params or {}), began=now())
+            # Not how many there are: a machine may have been lost with what it had not sent to the bucket.
+            number = next(reversed(self.records.values())).number + 1 if self.records else 0
+            record = Record(uid, number, config, baseline, params=dict(params or {}), began=now())
             write_trial(self.trial_folder(uid), record)
             self.records[uid] = record
         self._count(record)
@@ -116,7 +122,7 @@ class Ledger:
         record, epoch = self.records[uid], int(metrics["epoch"])
         if epoch > record.epochs:
             record.epochs, at = epoch, now()
-            record.curve.append({key: metrics[key] for key in ("loss", "accuracy") if key in metrics})
+            record.curve.append(curve_point(metrics))
             write_epoch(self.trial_folder(uid), at, metrics)
             self._tell_epoch(uid, at, metrics)
 
@@ -139,10 +145,12 @@ class Ledger:
         record.state, record.metrics, record.reason = state, dict(metrics), reason
         record.infeasible, record.ended = infeasible, now()
         self._count(record)
+        competes = state == "complete" and self.feasible(metrics)
+        change = self.front.add(uid, metrics) if competes else None
+        record.dominated = competes and uid not in self.front
         write_result(self.trial_folder(uid), record)
         self._tell_end(record)
-        if state == "complete" and self.feasible(metrics):
-            change = self.front.add(uid, metrics)
+        if change is not None:
             for left in change.left:
                 self._leave(left)
             if change.entered:
@@ -197,17 +205,27 @@ class Ledger:
                 self.writer.artifact(uid, path, "student")
 
     def _leave(self, uid: str) -> None:
+        record = self.records[uid]
+        record.dominated = True
+        write_result(self.trial_folder(uid), record)
+        self._tell_leave(uid)
+
+    def _tell_leave(self, uid: str) -> None:
         self.writer.tag(uid, {"kdsearch.front": "false"})
         self.writer.remove_artifact(uid, "student")
 
-    def restore(self) -> None:
-        """Take up the trials of an earlier run. Members of the front that lost their weights run again."""
+    def restore(self, *, rerun: bool) -> None:
+        """Take up the trials of an earlier run.
+
+        Args:
+            rerun: Members of the front that lost their weights are to run again.
+        """
         for record in read_records(self.folder / "trials", repair=True):
             self.records[record.uid] = record
         for record in self:
-            if record.state == "complete" and self.feasible(record.metrics):
+            if record.state == "complete" and not record.dominated and self.feasible(record.metrics):
                 self.front.add(record.uid, record.metrics)
-        for uid in self.front.keys:
+        for uid in self.front.keys if rerun else ():
             if not has_weights(self.trial_folder(uid)):
                 self.records[uid].state = "running"
         for record in self:
@@ -229,7 +247,7 @@ class Ledger:
             if record.uid in self.front:
                 self._enter(record.uid)
             elif record.state == "complete":
-                self._leave(record.uid)
+                self._tell_leave(record.uid)
         for point in self._hypervolumes():
             self._tell_hypervolume(point)
 

@@ -35,7 +35,8 @@ class Record:
 
     `params` are those of Optuna's trial. Times are milliseconds since 1970: MLflow takes a figure of one
     moment only once, so that what it was told before can be told again. `taken` has the times of those
-    metrics that were taken after the trial had ended.
+    metrics that were taken after the trial had ended. `dominated` is what a trial stays that once was, though
+    the figures that drove it out be measured anew: its weights are gone.
     """
 
     uid: str
@@ -48,6 +49,7 @@ class Record:
     epochs: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     infeasible: bool = False
+    dominated: bool = False
     params: dict[str, Any] = field(default_factory=dict)
     began: int = 0
     ended: int = 0
@@ -80,6 +82,11 @@ def write_result(folder: Path, record: Record) -> None:
 def write_epoch(folder: Path, time: int, metrics: Mapping[str, float]) -> None:
     """Note an epoch."""
     write_line(folder / EPOCHS, {"time": time, **metrics})
+
+
+def curve_point(metrics: Mapping[str, float]) -> dict[str, float]:
+    """What a learning curve shows of an epoch."""
+    return {key: metrics[key] for key in ("loss", "accuracy") if key in metrics}
 
 
 def write_line(path: Path, content: Mapping[str, object]) -> None:
@@ -160,6 +167,7 @@ def _read(folder: Path) -> Record | None:
     if record is not None and record.unfinished:
         epochs = read_epochs(folder)
         record.epochs = int(epochs[-1]["epoch"]) if epochs else 0
+        record.curve = [curve_point(epoch) for epoch in epochs]
     return record
 
 

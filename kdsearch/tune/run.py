@@ -237,7 +237,7 @@ def _ledger(search: _Running) -> Ledger:
     ledger.reference = fix_reference(spec, search.slots, folder)
     writer.tag(None, {TAG: json.dumps(ledger.reference)})
     if search.resume:
-        ledger.restore()
+        ledger.restore(rerun=True)
     return ledger
 
 

@@ -39,7 +39,7 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
         writer.start(about.get("tags", {}), {SPEC: (folder / SPEC).read_text(encoding="utf-8")})
         writer.experiment(saved_views(name, metrics_of(spec)))
         ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
-        ledger.restore()
+        ledger.restore(rerun=False)
         ledger.replay()
         _tell_whole(folder, writer)
         state = about.get("state")
