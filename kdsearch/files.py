@@ -33,3 +33,15 @@ def sweep(folder: Path) -> None:
     """Remove what was left half-written in a folder that nobody writes to now."""
     for part in folder.glob("*.part"):
         part.unlink(missing_ok=True)
+
+
+def has_weights(path: Path) -> bool:
+    """Whether a safetensors file is there and whole; a damaged one is deleted."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy"):
+            return True
+    except (OSError, SafetensorError):
+        path.unlink(missing_ok=True)
+        return False

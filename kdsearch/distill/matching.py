@@ -19,8 +19,16 @@ Pair = tuple[Layer, Layer]
 
 
 def layers_of(config: Mapping[str, Any], shape: Shape, classes: int) -> Layers:
-    """The layers of the model that a config names."""
-    return find_layers(models.build(config, shape, classes, seed=0), shape)
+    """The layers of the model that a config names.
+
+    Raises:
+        InputError: When it cannot be built, or fails on an image.
+    """
+    model = models.build(config, shape, classes, seed=0)
+    try:
+        return find_layers(model, shape)
+    except Exception as error:
+        raise InputError(f"model '{config['name']}' fails on images of shape {shape}: {error}") from error
 
 
 def match_layers(config: Mapping[str, Any], layers: LayersOf) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kdsearch.errors import InputError, KdsearchError
-from kdsearch.files import write_whole
+from kdsearch.files import has_weights, write_whole
 from kdsearch.space import digest
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import fetch, send
@@ -88,7 +88,7 @@ class TeacherStore:
         return self.folder / f"{key}.safetensors"
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """What is known of a finished teacher; None before it is there."""
+        """What is known of a finished teacher; None before it is there, whole: it is trained again."""
         path = self.folder / f"{key}.json"
         if not path.exists():
             fetch(path)
@@ -96,9 +96,12 @@ class TeacherStore:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        if not (weights := self.path(record)).exists():
+        weights = self.path(record)
+        if weights.parent != self.folder:
+            return record if weights.exists() else None
+        if not has_weights(weights):
             fetch(weights)
-        return record if weights.exists() else None
+        return record if has_weights(weights) else None
 
     def path(self, record: Mapping[str, Any]) -> Path:
         """The weights that a record speaks of: a file in this folder, or the user's own checkpoint."""

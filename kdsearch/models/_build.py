@@ -45,7 +45,7 @@ def build(config: Mapping[str, object], shape: Shape, classes: int, *, seed: int
                 with torch.no_grad():
                     model.eval()(torch.zeros(1, *shape))
                 model.train()
-    except (TypeError, ValueError, AssertionError, RuntimeError, ArithmeticError, MemoryError) as error:
+    except Exception as error:  # it may be the user's own, and raise what it will
         raise InputError(f"model '{name}' cannot be built: {error}") from error
     if not isinstance(model, nn.Module):
         raise InputError(f"model '{name}' is a {type(model).__name__}, not a torch.nn.Module")

@@ -37,6 +37,7 @@ def cost_of(spec: Spec, facts: Facts) -> Any:
         student, form = config["student"], config["deploy"]
         key = str((student, form))
         if asked and key not in known:
+            models.check_model(student, facts.shape, len(facts.classes))
             model = models.build(student, facts.shape, len(facts.classes))
             known[key] = measure_architecture(
                 model, facts.shape, asked, architecture=student, deploy=form, known=("architecture",)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from kdsearch.constraints import Constraint
 from kdsearch.distill.profile import TABLE, TRACE
+from kdsearch.files import has_weights
 from kdsearch.pareto import Front, hypervolume
 from kdsearch.pareto.front import Direction
 from kdsearch.space import body, canonical, fingerprint
@@ -21,10 +22,10 @@ from kdsearch.tune.records import (
     CHECKPOINT,
     DRIVERS,
     RESULT,
+    WEIGHTS,
     Record,
     State,
     curve_point,
-    has_weights,
     read_epochs,
     read_lines,
     read_records,
@@ -226,7 +227,7 @@ class Ledger:
             if record.state == "complete" and not record.dominated and self.feasible(record.metrics):
                 self.front.add(record.uid, record.metrics)
         for uid in self.front.keys if rerun else ():
-            if not has_weights(self.trial_folder(uid)):
+            if not has_weights(self.trial_folder(uid) / WEIGHTS):
                 self.records[uid].state = "running"
         for record in self:
             if not record.unfinished:

@@ -170,12 +170,16 @@ class Proposals:
             if attempt >= _SUGGESTED:
                 self.study.enqueue_trial(self._draw(attempt))
             trial = self._begun.popleft() if self._begun else self.study.ask()
-            config = canonical(self._resolve(sample(self.spec, trial)))
+            drawn, reason = sample(self.spec, trial), ""
+            try:
+                config = canonical(self._resolve(drawn))
+            except InputError as error:  # a model between those that were tried before the search
+                config, reason = canonical(drawn), str(error)
             uid = fingerprint(config)
             trial.set_user_attr("uid", uid)
             if uid in self.ledger:
                 self._tell(trial, self.ledger[uid])
-            elif reason := self._refusal(trial, config):
+            elif reason := reason or self._refusal(trial, config):
                 self.refused[uid] = reason
                 self._end(trial, "pruned")
             else:

@@ -138,19 +138,6 @@ def read_records(trials: Path, *, repair: bool = False) -> list[Record]:
     return sorted(found, key=lambda record: record.number)
 
 
-def has_weights(folder: Path) -> bool:
-    """Whether the student of a trial is there and whole; a damaged file is deleted."""
-    from safetensors import SafetensorError, safe_open
-
-    path = folder / WEIGHTS
-    try:
-        with safe_open(path, "numpy"):
-            return True
-    except (OSError, SafetensorError):
-        path.unlink(missing_ok=True)
-        return False
-
-
 def _sweep(folder: Path) -> None:
     sweep(folder)
     for path in (folder / TRIAL, folder / RESULT):

@@ -76,7 +76,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while not self._answers():
             assert time.monotonic() < deadline, (self.folder / "server.log").read_text()
             time.sleep(0.2)

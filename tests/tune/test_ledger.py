@@ -54,7 +54,9 @@ def test_a_trial_that_was_dominated_stays_complete_when_what_drove_it_out_is_mea
     ledger = open_ledger()
     never, left, member = (
         run(ledger, config, {"accuracy": accuracy, "latency_ms": latency})
-        for config, accuracy, latency in zip(configs(tmp_path), (0.5, 0.7, 0.9), (2.0, 1.0, 1.0), strict=False)
+        for config, accuracy, latency in zip(
+            configs(tmp_path), (0.5, 0.7, 0.9), (2.0, 1.0, 1.0), strict=False
+        )
     )
     assert ledger.front.keys == (member,)
     ledger.remeasure(member, {"latency_ms": 3.0})

@@ -11,8 +11,11 @@ import pytest
 from optuna.trial import TrialState
 from small import small_spec
 
+from kdsearch.distill.matching import match_layers
+from kdsearch.distill.preflight import preflight
 from kdsearch.spec import constraints_of, load_spec, metrics_of
 from kdsearch.tracking import Writer
+from kdsearch.tune.known import cost_of
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Finished, Proposal, Proposals
 from kdsearch.tune.study import open_study
@@ -134,6 +137,32 @@ def test_a_recipe_in_which_no_loss_acts_is_refused(tmp_path):
     ran = run(proposals, scores)
     assert all(proposal.config["distill"]["losses"] for proposal in ran)
     assert set(proposals.refused.values()) == {"no loss acts"}
+
+
+def test_a_student_that_cannot_be_built_between_the_extremes_is_refused(tmp_path):
+    content = small_spec(
+        tmp_path,
+        student={"name": "gappy:Gappy", "width": {"int": [4, 8]}},
+        search={"sampler": "random", "trials": 12, "seed": 0, "baselines": False},
+        constraints=["parameters <= 10000"],
+    )
+    content["distill"]["losses"]["hint"] = {"match": [{"teacher": "conv", "pairs": "last"}]}
+    spec = load_spec(content)
+    facts = preflight(spec)
+    for resolve in (lambda config: match_layers(config, facts.layers), dict):
+        folder = tmp_path / resolve.__name__.strip("<>")
+        folder.mkdir()
+        ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, Writer(spec.tracking.uri, "a", "a"))
+        study = open_study(spec, ledger, "test")
+        proposals = Proposals(
+            spec, study, ledger, resolve=resolve, cost=cost_of(spec, facts), best_teacher=None
+        )
+        ran = run(proposals, scores)
+        assert {proposal.config["student"]["width"] for proposal in ran} == {4, 8}
+        reasons = "\n".join(proposals.refused.values())
+        assert "model 'gappy:Gappy' cannot be built: 'no layers for a width of 5'" in reasons
+        assert "model 'gappy:Gappy' fails on images of shape (1, 8, 8): six is too many" in reasons
+        assert all(trial.state.is_finished() for trial in study.trials)
 
 
 def test_twins_wait_for_running_trials_and_are_the_front_without_teachers(tmp_path):
