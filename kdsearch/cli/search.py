@@ -60,7 +60,9 @@ def search(
             raise InputError("a job takes its spec along: give SPACE.yaml")
         given = {"--trials": trials, "--concurrent": concurrent, "--name": name, "--resume": resume}
         options = [text for key, value in given.items() if value is not None for text in (key, str(value))]
-        options += [text for override in overrides for text in ("--set", override)]
+        # MLflow's address is told of by itself, as the cluster sees it.
+        kept = [override for override in overrides if not override.startswith("tracking.uri=")]
+        options += [text for override in kept for text in ("--set", override)]
         names = {"name": name or resume, "tracking.uri": tracking_uri}
         spec = load_spec(space, [*overrides, *(f"{key}={text}" for key, text in names.items() if text)])
         job = submit_search(spec, space, options, address=there, note=typer.echo)

@@ -26,7 +26,7 @@ from kdsearch.tracking.names import UID
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, start_slots
 from kdsearch.tune.folder import LOCK, RAYS, any_folder, read_about, tidy
 from kdsearch.tune.gallery import read_album, scores, show
-from kdsearch.tune.jobs import JobError
+from kdsearch.tune.jobs import ClusterError, JobError
 from kdsearch.tune.ledger import without_teachers
 from kdsearch.tune.records import CHECKPOINT, WORKERS
 from kdsearch.tune.slots import Slots
@@ -82,7 +82,7 @@ def run_confirm(
 
     Raises:
         InputError: When there is no front (yet), nowhere to train, or another process holds the search.
-        KdsearchError: When fewer than two recipes could be trained again.
+        KdsearchError: When the cluster fails, or fewer than two recipes could be trained again.
     """
     if seeds < 2:
         raise InputError(f"seeds: {seeds}; a spread needs at least 2")
@@ -205,7 +205,7 @@ def _train(
     with ThreadPoolExecutor(slots.count) as pool:
         try:
             rows = list(pool.map(lambda job: run(*job), jobs))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ClusterError):
             # What is finished is on file, and the next confirmation goes on from there.
             pool.shutdown(wait=False, cancel_futures=True)
             slots.mailbox.stop.remote()
@@ -222,6 +222,8 @@ def _one(
         post = slots.run({**job, "folder": str(place.absolute())})
     except StoppedError:
         return None
+    except ClusterError:
+        raise
     except JobError as error:
         display.note(f"seed {seed} of {uid.partition('-')[0]} failed: {error}")
         return None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError, KdsearchError, first_line
 from kdsearch.spec import Spec
+from kdsearch.spec.secrets import scrub, storable
 from kdsearch.storage import is_bucket
 from kdsearch.tracking import check_uri, public_uri, resolve_uri
 from kdsearch.tune.cluster import check_address, is_job
@@ -65,6 +66,8 @@ def submit_search(
         raise InputError(f"{file} lies outside of {here}, which is all that is sent to the cluster")
     relative = str(file.resolve().relative_to(here))
     places = [*_storage(spec.compute.storage, address), *_tracking(spec.tracking.uri, address)]
+    if secret := next((text for text in options if scrub(text) != text), None):
+        raise InputError(f"{scrub(secret)}: it holds a password, and everyone who sees the job would see it")
     command = ["search", relative, *options, *places]
     return _submit(spec.name, spec.name, command, _store(spec.compute.storage), address, note)
 
@@ -233,7 +236,7 @@ def _tracking(uri: str, address: str) -> list[str]:
     """Options that name the same MLflow on the cluster."""
     # What another machine can write is for the job to see.
     check_uri(uri, here=address == "auto")
-    if public_uri(uri) != uri.partition("?")[0]:
+    if storable(uri) != uri:
         raise InputError(
             f"tracking uri '{public_uri(uri)}' holds a password, and everyone who sees the job would see it; "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on the head node"

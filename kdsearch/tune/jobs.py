@@ -22,6 +22,10 @@ class JobError(KdsearchError):
     """A job failed."""
 
 
+class ClusterError(JobError):
+    """A job failed for what happened around it, as a disk that filled up: run again, it may not."""
+
+
 class LostError(KdsearchError):
     """The mailbox is gone: what was under way goes on when the search is resumed."""
 
@@ -38,7 +42,7 @@ def run_job(mailbox: Any, job: Job) -> Post:
     """Submit one job and wait for its end. Returns the last post.
 
     Raises:
-        JobError: When it failed.
+        JobError: When it failed, a ClusterError where that was no fault of its own.
         StoppedError: When it was stopped before it began.
         LostError: When the mailbox is gone.
     """
@@ -52,7 +56,7 @@ def run_job(mailbox: Any, job: Job) -> Post:
     mailbox.forget.remote(uid)
     last: Post = posts[-1]
     if "error" in last:
-        raise JobError(last["error"])
+        raise (ClusterError if last.get("blame") == "cluster" else JobError)(last["error"])
     if last.keys() == {"stopped", "done"}:
         raise StoppedError("stopped before it began")
     return last

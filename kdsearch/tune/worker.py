@@ -66,6 +66,8 @@ def work(setup: dict[str, Any]) -> None:
         folder = Path(job["folder"])
         if folder.is_relative_to(root):
             folder = storage / folder.relative_to(root)
+        # Who trains what is only timed here may be a process of this node, and not done with it.
+        borrowed = job["kind"] == TIMING and folder.exists()
         try:
             post({**_do(job, folder, session, post.epoch, idle), "done": True})
         except Exception as error:
@@ -85,7 +87,8 @@ def work(setup: dict[str, Any]) -> None:
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        if address_of(folder) and job["kind"] != "teacher" and not (folder.parents[1] / LOCK).exists():
+        driven = job["kind"] == "teacher" or (folder.parents[1] / LOCK).exists()
+        if address_of(folder) and not driven and not borrowed:
             # What others need is in the bucket, and of a long search this disk holds only so much.
             shutil.rmtree(folder, ignore_errors=True)
         ended = time.perf_counter()

@@ -229,6 +229,17 @@ def test_what_would_be_lost_with_the_job_is_refused(cluster, send, tmp_path):
             ["--set", f"compute.storage={tmp_path}", "--tracking-uri", f"http://me:{SECRET}@mlflow:5000"],
             "holds a password",
         ),
+        (
+            ["--set", f"compute.storage={tmp_path}", "--tracking-uri", f"mysql://db/ml?password={SECRET}"],
+            "holds a password",
+        ),
+        (
+            [
+                *("--set", f"compute.storage={tmp_path}", "--tracking-uri", "http://mlflow:5000"),
+                *("--set", f"tracking={{uri: 'http://me:{SECRET}@ml'}}"),
+            ],
+            "holds a password",
+        ),
         (["--set", f"compute.storage={tmp_path}", "--tracking-uri", "sqlite://"], "expected a file, as in"),
     ):
         code, out = send("--address", url, *options)

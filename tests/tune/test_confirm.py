@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import kdsearch
 from kdsearch import models
 from kdsearch.cli import app
-from kdsearch.errors import InputError
+from kdsearch.errors import InputError, KdsearchError
 from kdsearch.pareto import hypervolume
 from kdsearch.tune.folder import holder
 from kdsearch.tune.sync import sync
@@ -178,6 +178,21 @@ def test_a_recipe_whose_fresh_runs_fail_is_counted_and_unstable(local_ray, tmp_p
     assert sum("failed: RuntimeError: this model breaks" in note for note in told) == 2 * broken.sum()
     found = kdsearch.open_search(search.name, search.uri).trials.set_index("uid")
     assert (found.loc[table.index, "confirmed_failed"] == table["failed"]).all()
+
+
+def test_a_disk_that_is_full_ends_a_confirmation_and_is_no_verdict(local_ray, tmp_path):
+    marker = tmp_path / "full"
+    student = {"name": "faulty:Faulty", "fault": "full", "width": {"int": [2, 8]}, "marker": str(marker)}
+    sampler = {"sampler": "random", "trials": 4, "seed": 2, "concurrent": 1}
+    search = kdsearch.search(small_spec(tmp_path, student=student, search=sampler))
+    marker.touch()
+    with pytest.raises(KdsearchError, match=r"nothing can be written: .*No space left on device"):
+        search.confirm(seeds=2)
+    found = kdsearch.open_search(search.name, search.uri)
+    assert "kdsearch.verdict" not in found.trials and not list(tmp_path.rglob("confirmed.csv"))
+    marker.unlink()
+    table = search.confirm(seeds=2).table
+    assert set(table["failed"]) == {0} and "unstable" not in set(table["verdict"])
 
 
 def test_one_seed_has_no_spread(searched):

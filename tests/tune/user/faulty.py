@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 
 
 class Faulty(nn.Module):
-    """`fault` is `none`, `memory`, `hang`, `raise`, `die`, or `later`: `raise` once there is a file `marker`.
+    """`fault` is `none`, `memory`, `hang`, `raise`, `die`, `later` or `full`.
+
+    `later` is `raise`, and `full` the error of a full disk, as long as there is a file `marker`.
 
     `width` only tells configs apart.
     """
@@ -46,6 +49,10 @@ class Faulty(nn.Module):
     def _later(self, images: Tensor) -> None:
         if Path(self.marker).exists():
             self._raise(images)
+
+    def _full(self, images: Tensor) -> None:
+        if Path(self.marker).exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _die(self, images: Tensor) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
