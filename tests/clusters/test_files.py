@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 import jsonschema
+import kubernetes_validate
 import pytest
 import typer.main
 import yaml
@@ -127,6 +128,45 @@ def pods(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list):
         for inner in value:
             yield from pods(inner)
+
+
+def check_schema(document: dict[str, Any]) -> None:
+    """Hold an object against the schema of Kubernetes or KubeRay, in which no other key is known."""
+    if document["apiVersion"] != "ray.io/v1":
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+        return
+    schema = yaml.safe_load((Path(__file__).parent / "kuberay.yaml").read_text())
+    of_kind = {"$ref": f"#/$defs/{document['kind'].lower().removeprefix('ray')}"}
+    jsonschema.Draft202012Validator({**schema, **of_kind}).validate(document["spec"])
+    cluster = document["spec"].get("rayClusterSpec", document["spec"])
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, **group["template"]}
+        check_schema(pod)
+
+
+@pytest.mark.parametrize(
+    "document", documents(), ids=lambda document: f"{document['kind']}-{document['metadata']['name']}"
+)
+def test_an_object_is_valid_for_kubernetes(document: dict[str, Any]):
+    check_schema(document)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "right", "wrong"),
+    [
+        ("RayCluster", "kdsearch", "idleTimeoutSeconds", "idleTimeoutSecs"),
+        ("RayCluster", "kdsearch", "minReplicas", "minReplica"),
+        ("RayCluster", "kdsearch", "claimName", "claim"),
+        ("RayJob", "kdsearch-digits", "backoffLimit", "backofLimit"),
+        ("RayJob", "kdsearch-digits", "containerPort", "port"),
+        ("Deployment", "mlflow", "containerPort", "containerport"),
+    ],
+)
+def test_a_misspelt_key_is_found(kind: str, name: str, right: str, wrong: str):
+    text = json.dumps(named(kind, name))
+    assert f'"{right}"' in text
+    with pytest.raises(jsonschema.ValidationError):
+        check_schema(json.loads(text.replace(f'"{right}"', f'"{wrong}"')))
 
 
 def test_kustomize_lists_every_file_but_the_job():
