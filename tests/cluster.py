@@ -1,4 +1,4 @@
-"""A search on two nodes, of which one is killed and replaced half-way: `make cluster-test`.
+"""A search on two nodes, of which one is killed and replaced, and then the head: `make cluster-test`.
 
 The nodes are network namespaces of this machine, joined by a veth pair. Needs Linux and the right to make
 namespaces; no root.
@@ -47,7 +47,12 @@ def node(namespace: str, address: str, folder: Path) -> subprocess.Popen[bytes]:
     """A Ray node with one CPU; the first is the head."""
     ray = str(Path(sys.executable).with_name("ray"))
     # A folder of its own: in the shared one Ray would note the address for every later program to join.
-    head = ["--head", "--port=6379", "--include-dashboard=false", f"--temp-dir={folder}/ray"]
+    head = [
+        "--head",
+        "--port=6379",
+        "--include-dashboard=false",
+        f"--temp-dir={folder}/ray-{time.time():.0f}",
+    ]
     place = head if address == HEAD else [f"--address={HEAD}:6379"]
     options = [*place, f"--node-ip-address={address}", "--num-cpus=1", "--block"]
     return within(namespace, ray, "start", *options, log=folder / f"{address}.log", folder=folder)
@@ -70,7 +75,11 @@ def run(folder: Path, trials: int) -> None:
     settings = {"compute.storage": "store", "search.trials": trials, "search.concurrent": 2}
     options = [f"--set={key}={value}" for key, value in settings.items()]
     command = [sys.executable, "-m", "kdsearch.cli", "search", str(space), f"--address={HEAD}:6379", *options]
-    search = within("a", *command, log=folder / "search.log", folder=folder)
+
+    def start() -> subprocess.Popen[bytes]:
+        return within("a", *command, log=folder / "search.log", folder=folder)
+
+    search = start()
 
     def say(what: str) -> None:
         print(f"{time.monotonic() - begun:4.0f} s  {len(results(found)):2d} trials  {what}", flush=True)
@@ -89,9 +98,21 @@ def run(folder: Path, trials: int) -> None:
         nodes.append(_started("b", THIRD, folder))
         wait_until(lambda: session_of(nodes[2].pid, "ray::RayTrainWorker"), 300)
         say("the third node has a worker group")
+        wait_until(lambda: len(results(found)) >= lost + 6, 300)
+        kept = results(found)
+        say("the head is killed, and the search with it")
+        for process in [search, *nodes]:
+            kill(process)
+        nodes = [_started("a", HEAD, folder), _started("b", SECOND, folder)]
+        say("a head and a node are up; the same command again")
+        search = start()
         assert search.wait(900) == 0
         say("the search is complete")
-        assert sum(not record["baseline"] for record in results(found).values()) == trials
+        ended = results(found)
+        assert sum(not record["baseline"] for record in ended.values()) == trials
+        assert all(ended[uid]["ended"] == record["ended"] for uid, record in kept.items()), (
+            "a trial ran twice"
+        )
         check_whole(folder, name="digits")
     except BaseException:
         print((folder / "search.log").read_text()[-5000:])
@@ -103,7 +124,9 @@ def run(folder: Path, trials: int) -> None:
 
 def _started(namespace: str, address: str, folder: Path) -> subprocess.Popen[bytes]:
     """A node that is up."""
-    log, process = folder / f"{address}.log", node(namespace, address, folder)
+    log = folder / f"{address}.log"
+    log.unlink(missing_ok=True)
+    process = node(namespace, address, folder)
     try:
         wait_until(lambda: "Ray runtime started" in log.read_text(), 120)
     except AssertionError:
