@@ -197,7 +197,7 @@ def start_slots(
             "which nodes the cluster may add is not known; "
             f"trials at once: {count}, or what search.concurrent says; {there}"
         )
-    return Slots(spec.compute, count, storage, folder / "train", measuring_resources(spec))
+    return Slots(spec.compute, count, storage, folder / "train", note, measuring_resources(spec))
 
 
 def _fitting(spec: Spec, nodes: Sequence[Node]) -> int:

@@ -26,7 +26,7 @@ from kdsearch.tracking.names import UID
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, start_slots
 from kdsearch.tune.folder import LOCK, RAYS, any_folder, read_about, tidy
 from kdsearch.tune.gallery import read_album, scores, show
-from kdsearch.tune.jobs import JobError
+from kdsearch.tune.jobs import Job, JobError
 from kdsearch.tune.ledger import without_teachers
 from kdsearch.tune.records import CHECKPOINT, WORKERS
 from kdsearch.tune.slots import Slots
@@ -217,9 +217,15 @@ def _train(
 def _one(
     place: Path, config: dict[str, Any], uid: str, seed: int, slots: Slots, display: Display
 ) -> dict[str, Any] | None:
-    job = {"uid": f"confirm-{uid}", "kind": "confirm", "config": config, "repeat": seed}
+    job: Job = {
+        "uid": f"confirm-{uid}",
+        "kind": "confirm",
+        "config": config,
+        "folder": str(place.absolute()),
+        "repeat": seed,
+    }
     try:
-        post = slots.run({**job, "folder": str(place.absolute())})
+        post = slots.run(job)
     except StoppedError:
         return None
     except JobError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from kdsearch.tune.jobs import JobError
+from kdsearch.tune.jobs import Job, JobError
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.slots import Slots
 
@@ -22,7 +22,7 @@ def measure_front(ledger: Ledger, slots: Slots) -> None:
     ledger.writer.settle(_SETTLING)
     found: dict[str, dict[str, Any]] = {}
     for uid in ledger.front.keys:
-        job = {
+        job: Job = {
             "uid": f"finish-{uid}",
             "kind": "finish",
             "config": ledger[uid].config,
@@ -32,7 +32,7 @@ def measure_front(ledger: Ledger, slots: Slots) -> None:
             found[uid] = slots.run(job)["metrics"]
         except JobError as error:
             ledger.explain(uid, f"could not be measured again: {error}")
-    # Told only now: telling one would have been beside the next.
+    # Reported after the loop, so that logging one does not disturb timing the next.
     for uid, metrics in found.items():
         ledger.remeasure(uid, metrics)
     ledger.rebuild_front()

@@ -130,10 +130,11 @@ def run_search(
             check_same_space(folder, spec)
         facts = preflight(spec, file)
         started = time.perf_counter()
+        display = Logged(display, folder / LOG)
         with connected(address) as cluster, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
             check_shared(storage)
             slots = start_slots(spec, cluster, storage, folder, display.note)
-            return _attended(spec, facts, folder, slots, resume, Logged(display, folder / LOG), started)
+            return _attended(spec, facts, folder, slots, resume, display, started)
 
 
 def _attended(

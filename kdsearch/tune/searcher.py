@@ -10,7 +10,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from kdsearch.tune.display import Display
-from kdsearch.tune.jobs import LostError
+from kdsearch.tune.jobs import LostError, Post
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Finished, Proposals
 from kdsearch.tune.records import INTERRUPTED, TRACEBACK
@@ -78,6 +78,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A running trial posted."""
+        self._slots.show_notes(result["posts"])
         try:
             for post in result["posts"]:
                 if "epoch" in post:
@@ -109,7 +110,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._fail(failure)
         self._slots.mailbox.forget.remote(uid)
 
-    def _end(self, uid: str, last: dict[str, Any]) -> None:
+    def _end(self, uid: str, last: Post) -> None:
         if last.get("stopped") or last.get("blame") == "cluster":
             self._ledger.end(uid, "stopped", last.get("metrics", {}), INTERRUPTED)
             if "error" in last:
