@@ -21,12 +21,12 @@ def logs(
 ) -> None:
     """Print what a search has said: a line for each trial that ended, and what else happened."""
     if address is not None:
-        from kdsearch.tune import job as jobs
+        from kdsearch.tune.cluster_job import find_job, follow_job, job_logs
 
-        job = jobs.find_job(address, name)
+        job = find_job(address, name)
         if follow:
-            raise typer.Exit(jobs.follow(job, lambda text: typer.echo(text, nl=False)))
-        typer.echo(jobs.said(job), nl=False)
+            raise typer.Exit(follow_job(job, lambda text: typer.echo(text, nl=False)))
+        typer.echo(job_logs(job), nl=False)
         return
     from kdsearch.storage import fetch
     from kdsearch.tune.folder import LOG, find_folder, runner

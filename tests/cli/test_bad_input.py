@@ -313,7 +313,7 @@ def test_a_config_with_something_left_to_search_is_no_config(refuses: Callable[.
             "compute.storage: it holds a key or a password",
         ),
         (["--address", "http://127.0.0.1:{port}"], "--address http://127.0.0.1:{port}: no Ray answers there"),
-        (["--detach"], "--detach: only a job can be left alone"),
+        (["--detach"], "--detach: only a job can be detached from"),
         (["--set", "compute.workers=64"], "compute: a trial needs 64 x 1 CPUs"),
     ],
 )
