@@ -29,7 +29,8 @@ def logs(
         typer.echo(job_logs(job), nl=False)
         return
     from kdsearch.storage import fetch
-    from kdsearch.tune.folder import LOG, find_folder, runner
+    from kdsearch.tune.folder import LOG, find_folder
+    from kdsearch.tune.search_lock import runner
 
     file, told = find_folder(storage, name) / LOG, 0
     while True:

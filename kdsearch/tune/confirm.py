@@ -24,11 +24,12 @@ from kdsearch.storage import local, mirrored, remove, send
 from kdsearch.tracking import Writer
 from kdsearch.tracking.names import UID
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, start_slots
-from kdsearch.tune.folder import LOCK, RAYS, any_folder, read_about, tidy
+from kdsearch.tune.folder import RAYS, any_folder, read_about, tidy
 from kdsearch.tune.gallery import read_album, scores, show
 from kdsearch.tune.jobs import Job, JobError
 from kdsearch.tune.ledger import without_teachers
 from kdsearch.tune.records import CHECKPOINT, WORKERS
+from kdsearch.tune.search_lock import LOCK
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.status import told_running
 from kdsearch.tune.stopping import StoppedError

@@ -33,7 +33,6 @@ from kdsearch.tune.cluster import (
 from kdsearch.tune.display import Display, Logged
 from kdsearch.tune.finish import measure_front
 from kdsearch.tune.folder import (
-    LOCK,
     LOG,
     RAYS,
     SPEC,
@@ -54,6 +53,7 @@ from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals
 from kdsearch.tune.records import WORKERS
 from kdsearch.tune.reference import TAG, fix_reference
+from kdsearch.tune.search_lock import LOCK
 from kdsearch.tune.slots import HEAD, Slots
 from kdsearch.tune.stopping import Stop, StoppedError, stoppable
 from kdsearch.tune.study import open_study

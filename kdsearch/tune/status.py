@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kdsearch.errors import InputError
 from kdsearch.storage import local
-from kdsearch.tune.folder import ask_to_stop, find_folder, read_about, runner, searches
+from kdsearch.tune.folder import ask_to_stop, find_folder, read_about, searches
 from kdsearch.tune.records import Record, read_records
+from kdsearch.tune.search_lock import runner
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import KdsearchError, first_line
 from kdsearch.storage import address_of, fetch, local, send
-from kdsearch.tune.folder import LOCK
 from kdsearch.tune.jobs import MEASURING, Job, JobError, LostError, Post, ask, run_job
 from kdsearch.tune.notes import Notes
 from kdsearch.tune.records import CHECKPOINT, DRIVERS, TRACEBACK
+from kdsearch.tune.search_lock import LOCK
 
 if TYPE_CHECKING:
     import torch

@@ -19,9 +19,9 @@ from kdsearch.tune.folder import (
     begun_before,
     new_folder,
     old_folder,
-    runner,
     write_about,
 )
+from kdsearch.tune.search_lock import runner
 from kdsearch.tune.study import mend
 
 HOLD = """
