@@ -18,7 +18,7 @@ from kdsearch.measure import figures_of
 from kdsearch.pareto import sort_front, to_csv
 from kdsearch.pareto.confirmed import Confirmed, judge
 from kdsearch.registry import metric
-from kdsearch.space import fingerprint
+from kdsearch.space import fingerprint, without_teachers
 from kdsearch.spec import Spec
 from kdsearch.storage import local, mirrored, remove, send
 from kdsearch.tracking import Writer
@@ -27,7 +27,6 @@ from kdsearch.tune.cluster import check_address, check_this_machine, connected, 
 from kdsearch.tune.folder import RAYS, any_folder, read_about, tidy
 from kdsearch.tune.gallery import read_album, scores, show
 from kdsearch.tune.jobs import Job, JobError
-from kdsearch.tune.ledger import without_teachers
 from kdsearch.tune.records import CHECKPOINT, WORKERS
 from kdsearch.tune.search_lock import LOCK
 from kdsearch.tune.slots import Slots

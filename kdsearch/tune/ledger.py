@@ -14,7 +14,7 @@ from kdsearch.constraints import Constraint
 from kdsearch.distill.profile import TABLE, TRACE
 from kdsearch.pareto import Front, hypervolume
 from kdsearch.pareto.front import Direction
-from kdsearch.space import body, canonical, fingerprint
+from kdsearch.space import fingerprint, without_teachers
 from kdsearch.storage import fetch, remove
 from kdsearch.tracking import Writer, now
 from kdsearch.tune.records import (
@@ -34,14 +34,6 @@ from kdsearch.tune.records import (
 
 #: In the folder of a search: its hypervolumes as MLflow is told them, a line each.
 HYPERVOLUMES = "hypervolume.jsonl"
-
-
-def without_teachers(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The same student, trained in the same way from labels alone."""
-    labels = {"name": "ce", "weight": 1.0, "label_smoothing": 0.0}
-    teachers = {"members": [], "combine": {"name": "mean"}, "dropout": 0.0}
-    distill = {"teachers": teachers, "losses": {"ce": labels}}
-    return canonical({**config, "student": body(config["student"]), "distill": distill})
 
 
 class Ledger:

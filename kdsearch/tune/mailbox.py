@@ -28,7 +28,7 @@ class Mailbox:
         """
         Args:
             patience: Seconds that may pass between two posts of a job.
-            workers: Of a group that trains.
+            workers: How many workers a group that trains has.
             measuring: The slot of the group that measures; by default any does.
         """
         self._measuring = measuring
@@ -43,7 +43,7 @@ class Mailbox:
         self._gone: set[int] = set()
         self._closed = self._halted = False
         self._failure = ""
-        self._patience, self._size = patience, workers
+        self._patience, self._workers_per_group = patience, workers
         self._workers: dict[int, list[Any]] = {}
         self._heard: dict[str, float] = {}
         self._watch: asyncio.Task[None] | None = None
@@ -95,7 +95,7 @@ class Mailbox:
         """Keep only the last two of the jobs that every worker of a group has done."""
         asked = self._asked[slot]
         asked[number] += 1
-        if asked[number] == (1 if slot == self._measuring else self._size):
+        if asked[number] == (1 if slot == self._measuring else self._workers_per_group):
             del asked[number]
             if 1 < number <= len(jobs := self._taken[slot][1]):
                 jobs[number - 2] = None

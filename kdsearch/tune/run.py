@@ -30,6 +30,7 @@ from kdsearch.tune.cluster import (
     connected,
     start_slots,
 )
+from kdsearch.tune.cost import cost_of, remembered_layers
 from kdsearch.tune.display import Display, Logged
 from kdsearch.tune.finish import measure_front
 from kdsearch.tune.folder import (
@@ -48,7 +49,6 @@ from kdsearch.tune.folder import (
 )
 from kdsearch.tune.gallery import album_of, refreshed, show
 from kdsearch.tune.jobs import LostError
-from kdsearch.tune.known import cost_of, remembering
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals
 from kdsearch.tune.records import WORKERS
@@ -246,7 +246,7 @@ def _proposals(
     search: _Running, study: optuna.Study, ledger: Ledger, teachers: dict[str, dict[str, Any]]
 ) -> Proposals:
     """What to try next, after all that has been tried."""
-    layers = remembering(search.facts)
+    layers = remembered_layers(search.facts)
     proposals = Proposals(
         search.spec,
         study,

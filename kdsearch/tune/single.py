@@ -8,7 +8,8 @@ from typing import Any
 
 from kdsearch.spec import Spec
 from kdsearch.storage import local
-from kdsearch.tune.cluster import connected, groups, timed_here
+from kdsearch.tune.capacity import groups, timed_here
+from kdsearch.tune.cluster import connected
 from kdsearch.tune.jobs import Kind
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.teachers import get_teachers
