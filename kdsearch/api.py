@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.constraints import parse_constraints
 from kdsearch.errors import InputError, nearest
 from kdsearch.export import Student, check_out, open_export, write_export
+from kdsearch.filenames import INPUT, SPEC, STORAGE, TEACHERS
 from kdsearch.registry import metric
 from kdsearch.spec import Spec, load_spec
 from kdsearch.tracking import SearchRecord, download, read_search
@@ -45,7 +46,7 @@ class Search:
         """The spec as it is stored, unchecked: its parts need not be installed here."""
         from kdsearch.spec import parse_yaml
 
-        tree, _ = parse_yaml(self._record.spec, "spec.yaml")
+        tree, _ = parse_yaml(self._record.spec, SPEC)
         if not isinstance(tree, Mapping):
             raise InputError(f"search '{self.name}' has no spec in MLflow (yet)")
         return tree
@@ -72,7 +73,6 @@ class Search:
     def stands(self) -> str:
         """How it stands, as a predicate. One that was killed told MLflow nothing: its folder is asked."""
         from kdsearch.tracking.names import UID
-        from kdsearch.tune.folder import STORAGE
         from kdsearch.tune.status import told_running
 
         if self.state != "running":
@@ -151,9 +151,9 @@ class Search:
         with tempfile.TemporaryDirectory() as folder:
             student = download(self.uri, str(row["run_id"]), "student", Path(folder))
             try:
-                described = json.loads((student / "input.json").read_text(encoding="utf-8"))
+                described = json.loads((student / INPUT).read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
-                raise InputError(f"run {row['run_id']} keeps no whole student: input.json: {error}") from None
+                raise InputError(f"run {row['run_id']} keeps no whole student: {INPUT}: {error}") from None
             kept = row.drop(["config", "recipe", "front"]).dropna()
             figures = {str(key): value for key, value in kept.items()}
             origin = {"search": self.name, "run": str(row["run_id"])}
@@ -173,10 +173,10 @@ class Search:
         from kdsearch.spec import parse_yaml
 
         try:
-            file = download(self.uri, self._record.run_id, "teachers.yaml", folder)
+            file = download(self.uri, self._record.run_id, TEACHERS, folder)
         except InputError:
             return {}
-        return parse_yaml(file.read_text(encoding="utf-8"), "teachers.yaml")[0] or {}
+        return parse_yaml(file.read_text(encoding="utf-8"), TEACHERS)[0] or {}
 
     def confirm(
         self,
@@ -239,7 +239,7 @@ def search(
     """
     from kdsearch.tracking import resolve_uri
     from kdsearch.tune.display import Silent
-    from kdsearch.tune.folder import SPEC, STORAGE, find_folder
+    from kdsearch.tune.folder import find_folder
     from kdsearch.tune.run import run_search
 
     if resume is not None and name is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.export import Student, check_out, write_export
+from kdsearch.filenames import INPUT, WEIGHTS
 from kdsearch.space import canonical, dimensions, fingerprint
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import local
@@ -84,7 +85,7 @@ def _here(
     session = Session(local(config.compute.storage), worker)
     ensure_teachers(config, session, lambda name, text: report(f"teacher {name}: {text}"))
     metrics: dict[str, Any] = session.trial(config, folder, epoch)
-    metrics |= session.finish(config, folder / "student.safetensors")
+    metrics |= session.finish(config, folder / WEIGHTS)
     return session.resident.splits(config).described(), metrics
 
 
@@ -109,7 +110,7 @@ def _in_a_group(
     from kdsearch.tune.single import run_single
 
     metrics = run_single(config, folder, report)
-    return json.loads((folder / "input.json").read_text(encoding="utf-8")), metrics
+    return json.loads((folder / INPUT).read_text(encoding="utf-8")), metrics
 
 
 def _records(config: Spec) -> dict[str, dict[str, Any]]:

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from kdsearch.cli.options import JobAddress, SearchName, Storage
+from kdsearch.filenames import STORAGE
 
 _PAUSE = 0.5
 
 
 def logs(
     name: SearchName,
-    storage: Storage = Path("kdsearch_store"),
+    storage: Storage = Path(STORAGE),
     address: JobAddress = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the search ends")] = False,
 ) -> None:

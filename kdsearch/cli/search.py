@@ -124,8 +124,8 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
 
 
 def _storage(outcome: Outcome) -> str:
+    from kdsearch.filenames import STORAGE
     from kdsearch.storage import address_of
-    from kdsearch.tune.folder import STORAGE
 
     storage = outcome.folder.parent.parent
     return (

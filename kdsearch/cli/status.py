@@ -7,9 +7,10 @@ from pathlib import Path
 import typer
 
 from kdsearch.cli.options import JobAddress, SearchName, Storage
+from kdsearch.filenames import STORAGE
 
 
-def status(name: SearchName, storage: Storage = Path("kdsearch_store"), address: JobAddress = None) -> None:
+def status(name: SearchName, storage: Storage = Path(STORAGE), address: JobAddress = None) -> None:
     """Say how a search stands, from its files: it may be running, on another machine, or over.
 
     With --address, what the cluster says of its job, and what the job said last.

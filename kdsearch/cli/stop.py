@@ -7,9 +7,10 @@ from pathlib import Path
 import typer
 
 from kdsearch.cli.options import JobAddress, SearchName, Storage
+from kdsearch.filenames import STORAGE
 
 
-def stop(name: SearchName, storage: Storage = Path("kdsearch_store"), address: JobAddress = None) -> None:
+def stop(name: SearchName, storage: Storage = Path(STORAGE), address: JobAddress = None) -> None:
     """Stop a running search from anywhere that sees its folder, as Ctrl-C does: it can be resumed.
 
     With --address its job gets three seconds for that, and is ended then.

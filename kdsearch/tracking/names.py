@@ -29,7 +29,6 @@ CONDITIONS = ("device", "governor", "libraries")
 PARENT = "mlflow.parentRunId"
 
 CONFIG_FILE = "config.json"
-SPEC_FILE = "spec.yaml"
 EPOCH_PREFIX = "epoch/"
 CONFIG_PREFIX = "config/"
 

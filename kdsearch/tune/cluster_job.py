@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError, KdsearchError, first_line
+from kdsearch.filenames import STORAGE
 from kdsearch.spec import Spec
 from kdsearch.storage import is_bucket
 from kdsearch.tracking import check_uri, public_uri, resolve_uri
 from kdsearch.tune.cluster import check_address, is_job
-from kdsearch.tune.folder import STORAGE
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

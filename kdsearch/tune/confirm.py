@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kdsearch.errors import InputError, KdsearchError
+from kdsearch.filenames import CHECKPOINT, STUDENT
 from kdsearch.files import write_whole
 from kdsearch.measure import figures_of
 from kdsearch.pareto import sort_front, to_csv
@@ -27,7 +28,7 @@ from kdsearch.tune.cluster import check_address, check_this_machine, connected, 
 from kdsearch.tune.folder import RAYS, any_folder, read_about, tidy
 from kdsearch.tune.gallery import read_album, scores, show
 from kdsearch.tune.jobs import Job, JobError
-from kdsearch.tune.records import CHECKPOINT, WORKERS
+from kdsearch.tune.records import WORKERS
 from kdsearch.tune.search_lock import LOCK
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.status import told_running
@@ -143,7 +144,7 @@ def _keep(confirmed: Confirmed, runs: pd.DataFrame, folder: Path, writer: Writer
     tables = {"confirmed.csv": confirmed.table, "confirmed_runs.csv": runs}
     for name, table in tables.items():
         write_whole(folder / name, to_csv(table))
-        writer.artifact(None, folder / name)
+        writer.log_artifact(None, folder / name)
     verdicts = keep_verdicts(confirmed, folder)
     tell_verdicts(folder, writer)
     return [*(folder / name for name in tables), verdicts]
@@ -233,7 +234,7 @@ def _one(
         return None
     if post["stopped"]:
         return None
-    for pattern in ("student.*", CHECKPOINT):
+    for pattern in (STUDENT, CHECKPOINT):
         remove(place, pattern)
     place.mkdir(parents=True, exist_ok=True)
     write_whole(place / "metrics.json", json.dumps(post["metrics"]))

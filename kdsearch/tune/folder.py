@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from kdsearch.errors import InputError, nearest
+from kdsearch.filenames import CHECKPOINT, SPEC
 from kdsearch.files import sweep
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import check, fetch, names, remove, remove_folder, send
-from kdsearch.tune.records import CHECKPOINT, write_json
+from kdsearch.tune.records import write_json
 from kdsearch.tune.search_lock import LOCK, described, held, holder, is_locked_here, runner
 
-SPEC, ABOUT, LOG, TEACHERS = "spec.yaml", "search.json", "log.txt", "teachers.yaml"
+ABOUT, LOG = "search.json", "log.txt"
 _STOP = "stop"
 #: Folders that Ray fills.
 RAYS = ("train", "tune")
-#: The storage folder of a spec that names none.
-STORAGE = "kdsearch_store"
 
 
 def searches(storage: Path) -> Path:

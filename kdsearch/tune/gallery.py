@@ -71,7 +71,7 @@ def show(album: Album, folder: Path, writer: Writer) -> list[Path]:
     write_whole(folder / FILE, table_text(album.front))
     files = [folder / "report.html", *files, *(folder / file for file in tables)]
     for path in files:
-        writer.artifact(None, path)
+        writer.log_artifact(None, path)
     log_table(writer, folder / FILE)
     return [*files, folder / FILE]
 

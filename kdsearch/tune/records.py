@@ -13,18 +13,18 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from kdsearch.filenames import CHECKPOINT, CLASSES, CONFIG, INPUT, STUDENT, WEIGHTS
 from kdsearch.files import sweep, write_whole
 from kdsearch.space import config_yaml, describe, fingerprint
 
 State = Literal["running", "complete", "failed", "stopped"]
 
 TRIAL, RESULT, EPOCHS = "trial.json", "result.json", "epochs.jsonl"
-WEIGHTS, CHECKPOINT = "student.safetensors", "checkpoint.pt"
 #: The calls in which a trial failed.
 TRACEBACK = "error.txt"
 #: The files of a trial that the search writes, and, of the others, those that only a worker may write.
-DRIVERS = (TRIAL, RESULT, EPOCHS, "config.yaml")
-WORKERS = ("student.*", "input.json", "classes.csv", CHECKPOINT, TRACEBACK)
+DRIVERS = (TRIAL, RESULT, EPOCHS, CONFIG)
+WORKERS = (STUDENT, INPUT, CLASSES, CHECKPOINT, TRACEBACK)
 #: Why a trial is `stopped` that goes on when its search is resumed.
 INTERRUPTED = "the search was stopped"
 
@@ -67,7 +67,7 @@ class Record:
 def write_trial(folder: Path, record: Record) -> None:
     """Note that a trial begins."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.yaml", config_yaml(record.config))
+    write_whole(folder / CONFIG, config_yaml(record.config))
     write_json(folder / TRIAL, asdict(record))
 
 

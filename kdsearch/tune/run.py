@@ -17,6 +17,7 @@ from kdsearch.distill.matching import match_layers
 from kdsearch.distill.preflight import Facts, preflight
 from kdsearch.distill.profile import TABLE, summed, write_seconds
 from kdsearch.errors import KdsearchError
+from kdsearch.filenames import SPEC, TEACHERS
 from kdsearch.files import write_whole
 from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
@@ -36,8 +37,6 @@ from kdsearch.tune.finish import measure_front
 from kdsearch.tune.folder import (
     LOG,
     RAYS,
-    SPEC,
-    TEACHERS,
     begun_before,
     check_same_space,
     check_storage,
@@ -233,10 +232,10 @@ def _search(search: _Running, started: float) -> Outcome:
 def _ledger(search: _Running) -> Ledger:
     """All trials so far, with the reference point fixed."""
     spec, folder, writer = search.spec, search.folder, search.writer
-    writer.experiment(saved_views(folder.name, metrics_of(spec)))
+    writer.set_experiment_tags(saved_views(folder.name, metrics_of(spec)))
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
     ledger.reference = fix_reference(spec, search.slots, folder)
-    writer.tag(None, {TAG: json.dumps(ledger.reference)})
+    writer.set_tags(None, {TAG: json.dumps(ledger.reference)})
     if search.resume:
         ledger.restore()
     return ledger
@@ -297,7 +296,7 @@ def _profile(ledger: Ledger) -> dict[str, float]:
     """Where the time of all trials went, kept beside the search's other files."""
     seconds = summed(ledger.trial_folder(record.uid) / TABLE for record in ledger)
     write_seconds(seconds, ledger.folder / TABLE)
-    ledger.writer.artifact(None, ledger.folder / TABLE, "profile")
+    ledger.writer.log_artifact(None, ledger.folder / TABLE, "profile")
     return seconds
 
 
@@ -310,7 +309,7 @@ def _teachers(search: _Running) -> dict[str, dict[str, Any]]:
             raise
         raise StoppedError(f"stopped before the first trial: {error}") from None
     write_whole(search.folder / TEACHERS, dump_yaml(records))
-    search.writer.text(None, dump_yaml(records), TEACHERS)
+    search.writer.log_text(None, dump_yaml(records), TEACHERS)
     return records
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from kdsearch.distill.profile import TABLE
 from kdsearch.errors import KdsearchError
+from kdsearch.filenames import SPEC, TEACHERS
 from kdsearch.spec import constraints_of, load_spec, metrics_of
 from kdsearch.tracking import Writer, public_uri, resolve_uri, saved_views
 from kdsearch.tracking.table import FILE, log_table
 from kdsearch.tune import reference
-from kdsearch.tune.folder import SPEC, TEACHERS, old_folder, read_about
+from kdsearch.tune.folder import old_folder, read_about
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.verdicts import tell_verdicts
 
@@ -37,7 +38,7 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
         address = resolve_uri(uri or spec.tracking.uri)
         writer = Writer(address, str(about.get("experiment", spec.name)), name, uid=about.get("uid"))
         writer.start(about.get("tags", {}), {SPEC: (folder / SPEC).read_text(encoding="utf-8")})
-        writer.experiment(saved_views(name, metrics_of(spec)))
+        writer.set_experiment_tags(saved_views(name, metrics_of(spec)))
         ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
         ledger.restore()
         ledger.replay()
@@ -53,11 +54,11 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
 def _tell_whole(folder: Path, writer: Writer) -> None:
     """What is known of the search as a whole, as far as it came."""
     if (point := reference.kept(folder)) is not None:
-        writer.tag(None, {reference.TAG: json.dumps(point)})
+        writer.set_tags(None, {reference.TAG: json.dumps(point)})
     for path in _artifacts(folder):
-        writer.artifact(None, path)
+        writer.log_artifact(None, path)
     if (profile := folder / TABLE).exists():
-        writer.artifact(None, profile, "profile")
+        writer.log_artifact(None, profile, "profile")
     if (front := folder / FILE).exists():
         log_table(writer, front)
     tell_verdicts(folder, writer)

@@ -32,8 +32,8 @@ def keep_verdicts(confirmed: Confirmed, folder: Path) -> Path:
 def tell_verdicts(folder: Path, writer: Writer) -> None:
     """Tell the writer the judgement in `folder`, if there is one, as of when it was made."""
     for uid, said in _read(folder / FILE).items():
-        writer.metrics(uid or None, said["metrics"], at=said["time"])
-        writer.tag(uid or None, said["tags"])
+        writer.log_metrics(uid or None, said["metrics"], at=said["time"])
+        writer.set_tags(uid or None, said["tags"])
 
 
 def _read(path: Path) -> dict[str, Any]:

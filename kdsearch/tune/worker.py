@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import KdsearchError, first_line
+from kdsearch.filenames import CHECKPOINT, CLASSES, WEIGHTS
 from kdsearch.storage import address_of, fetch, local, send
 from kdsearch.tune.jobs import MEASURING, Job, JobError, LostError, Post, ask, run_job
 from kdsearch.tune.notes import Notes
-from kdsearch.tune.records import CHECKPOINT, DRIVERS, TRACEBACK
+from kdsearch.tune.records import DRIVERS, TRACEBACK
 from kdsearch.tune.search_lock import LOCK
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ def _do(
         case "teacher":
             return {"record": session.teacher(spec, job["teacher"], report)}
         case "finish":
-            metrics = session.finish(spec, folder / "student.safetensors")
-            send(folder / "classes.csv")
+            metrics = session.finish(spec, folder / WEIGHTS)
+            send(folder / CLASSES)
             return {"metrics": metrics}
         case "untrained":
             return {"metrics": session.untrained(spec, folder)}
@@ -138,7 +139,7 @@ def _do(
             metrics = session.trial(spec, folder, report, repeat=job["repeat"])
             stopped = metrics["epoch"] < spec.optim.epochs
             if session.worker.rank == 0:  # which alone has written the student
-                metrics |= session.test(spec, folder / "student.safetensors")
+                metrics |= session.test(spec, folder / WEIGHTS)
             return {"metrics": metrics, "stopped": stopped}
         case "trial":
             metrics = session.trial(spec, folder, report, idle=idle)

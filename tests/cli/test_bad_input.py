@@ -357,9 +357,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     save_file(models.build(config["student"], (1, 8, 8), 10).state_dict(), folder / "student.safetensors")
     writer = Writer(f"sqlite:///{folder}/mlflow.db", "project", "done")
     writer.start({}, {"spec.yaml": dump_yaml(spec.plain())})
-    writer.trial(uid, describe(config), config, {"kdsearch.number": "0", "kdsearch.front": "true"})
-    writer.finish(uid, "complete", {"accuracy": 0.5, "size_mb": 0.01}, {})
-    writer.artifact(uid, folder / "student.safetensors", "student")
+    writer.start_trial(uid, describe(config), config, {"kdsearch.number": "0", "kdsearch.front": "true"})
+    writer.log_metrics(uid, {"accuracy": 0.5, "size_mb": 0.01})
+    writer.end_trial(uid, "complete", {})
+    writer.log_artifact(uid, folder / "student.safetensors", "student")
     writer.end("complete")
     assert writer.close(60)
     yield folder

@@ -27,10 +27,9 @@ def uri(tmp_path_factory):
         writer.start({"kdsearch.reference": reference}, {"spec.yaml": dump_yaml(load_spec(CONFIG).plain())})
         for number, (accuracy, size) in enumerate(front):
             uid = f"{name}{number}"
-            writer.trial(uid, f"recipe {uid}", CONFIG, {"kdsearch.number": str(number)})
-            writer.finish(
-                uid, "complete", {"accuracy": accuracy, "size_mb": size}, {"kdsearch.front": "true"}
-            )
+            writer.start_trial(uid, f"recipe {uid}", CONFIG, {"kdsearch.number": str(number)})
+            writer.log_metrics(uid, {"accuracy": accuracy, "size_mb": size})
+            writer.end_trial(uid, "complete", {"kdsearch.front": "true"})
         if name != "live":
             writer.end("complete")
         assert writer.close(60)

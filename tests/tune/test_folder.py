@@ -11,9 +11,9 @@ import pytest
 from small import small_spec
 
 from kdsearch.errors import InputError
+from kdsearch.filenames import SPEC
 from kdsearch.spec import dump_yaml, load_spec
 from kdsearch.tune.folder import (
-    SPEC,
     ask_to_stop,
     asked_to_stop,
     begun_before,
