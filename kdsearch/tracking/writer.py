@@ -154,10 +154,10 @@ class Writer:
         self._enter(None, state, {})
 
     def close(self, timeout: float) -> bool:
-        """Wait for the rest to be written, at most `timeout` seconds from one run to the next.
+        """Wait for the rest to be written, as long as no run takes more than `timeout` seconds.
 
-        A store that is only slow, and has thousands of trials to take, is waited for. Returns True when
-        everything has arrived.
+        So a slow store is waited for, however many trials it has to take. Returns True when everything has
+        arrived.
         """
         with self._changed:
             self._patience, self._deadline = timeout, time.monotonic() + timeout

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What came of it: the judgement, every fresh run (`uid`, `seed`, metrics), and the files written."""
+    """The result: the judgement, every fresh run (`uid`, `seed`, metrics), and the files written."""
 
     confirmed: Confirmed
     runs: pd.DataFrame
@@ -77,9 +77,9 @@ def run_confirm(
         uri: MLflow's address.
         reference: The point up to which its hypervolumes count.
         seeds: Fresh runs of each recipe, at least 2.
-        top: Only so many members, the best by the first objective.
+        top: How many members at most, the best by the first objective.
         address: Of a Ray cluster; None starts Ray here.
-        display: Where it shows how it is going.
+        display: Shows the progress.
 
     Raises:
         InputError: When there is no front (yet), nowhere to train, or another process holds the search.

@@ -9,15 +9,16 @@ from kdsearch.tune.jobs import Job, JobError
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.slots import Slots
 
-#: Seconds that MLflow's thread may take to catch up, before its work is measured along with the students.
+#: Seconds to wait for MLflow's thread to catch up, lest its work disturb the measurements.
 _SETTLING = 10.0
 
 
 def measure_front(ledger: Ledger, slots: Slots) -> None:
-    """Take the figures that are taken once, one member after the other and nothing beside it.
+    """Take the final figures of each member of the front, one after the other, with nothing beside it.
 
-    The test split is not touched by anything else. Latencies replace the estimates taken beside running
-    trials; a member that these no longer support leaves the front. Last, what each gains by its teachers.
+    The test split is used here and nowhere else. Latencies replace the estimates that were taken beside
+    running trials; a member that no longer belongs to the front then leaves it. Last comes what each member
+    gains by its teachers.
     """
     ledger.writer.settle(_SETTLING)
     found: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""The folder of a search: its name, who runs it, what it is, and what is asked of it."""
+"""The folder of a search: making or finding it, what it says of the search, and requests to stop."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def find_folder(storage: Path, name: str) -> Path:
 
 @contextmanager
 def new_folder(storage: Path, wished: str, given: str | None) -> Iterator[Path]:
-    """A new folder, held: it is ours alone. It goes again when nothing was written to it.
+    """Make a new folder and hold its lock. It is removed again when nothing was written to it.
 
     Raises:
-        InputError: When the name that was given is taken, or is no name.
+        InputError: When the name that was given is taken, or not valid.
     """
     if given is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", given):
         raise InputError(f"--name {given}: expected letters, digits, '_', '.' and '-'")
@@ -70,7 +70,7 @@ def new_folder(storage: Path, wished: str, given: str | None) -> Iterator[Path]:
 
 @contextmanager
 def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
-    """The folder of a search that was begun before, held.
+    """Hold the lock of the folder of an earlier search.
 
     Args:
         storage: Where it is.
@@ -82,7 +82,7 @@ def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
     """
     folder = find_folder(storage, name)
     with held(folder, work):
-        # Whoever held it is gone, and so is whoever waited for this lock of Optuna's.
+        # Its last holder is gone, and with it whoever held this lock of Optuna's.
         (folder / "study.journal.lock").unlink(missing_ok=True)
         sweep(folder)
         remove(folder, _STOP)
@@ -91,7 +91,7 @@ def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
 
 @contextmanager
 def any_folder(storage: Path, name: str, work: str) -> Iterator[Path]:
-    """The folder of a search, held by the command `work`; made where this machine has none."""
+    """Hold the lock of a search's folder for the command `work`; it is made where this machine has none."""
     folder = searches(storage) / name
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder, work):
@@ -109,7 +109,7 @@ def check_same_space(folder: Path, spec: Spec) -> None:
 
 
 def _changed(folder: Path, spec: Spec) -> list[str]:
-    """The keys in which a search was begun otherwise, of those that make its trials what they are."""
+    """The keys in which an earlier search differs from `spec`, of those that its trials depend on."""
     earlier, given = load_spec(folder / SPEC).plain(), spec.plain()
     fixed = {
         key: (earlier[key], given[key]) for key in earlier if key not in ("search", "compute", "tracking")
@@ -119,7 +119,7 @@ def _changed(folder: Path, spec: Spec) -> list[str]:
 
 
 def check_storage(storage: Path) -> None:
-    """Raise InputError unless the folder is there or can be made, without making it, and its bucket too."""
+    """Raise InputError unless the folder, and its bucket, can be written; makes nothing."""
     check(storage)
     above = storage.absolute()
     while not above.exists():
@@ -129,12 +129,12 @@ def check_storage(storage: Path) -> None:
 
 
 def write_about(folder: Path, **changes: Any) -> None:
-    """Set keys of what is known of the search as a whole."""
+    """Set keys of the file about the search as a whole."""
     write_json(folder / ABOUT, {**read_about(folder), **changes})
 
 
 def read_about(folder: Path) -> Mapping[str, Any]:
-    """What is known of the search as a whole.
+    """The file about the search as a whole; empty where it cannot be read.
 
     `state`, `experiment`, `tags`, `reason`, and `uid`, that of its run in MLflow.
     """
@@ -146,7 +146,7 @@ def read_about(folder: Path) -> Mapping[str, Any]:
 
 
 def begun_before(storage: Path, spec: Spec) -> str | None:
-    """The search that the same command began last, when it has not come to its end: it is to be resumed.
+    """The latest search that the same command began, if it is unfinished and so should be resumed.
 
     Raises:
         InputError: When it still runs.
@@ -197,7 +197,7 @@ def _made(folder: Path) -> bool:
     try:
         folder.mkdir()
     except FileExistsError:
-        # One whose search was killed before it began is as good as new.
+        # It may be left by a search that was killed before it began.
         if not (folder / LOCK).exists():
             return False
     if set(names(folder)) - {LOCK} or holder(folder) is not None:

@@ -78,10 +78,10 @@ class Proposals:
         self._stopped = False
 
     def resume(self) -> None:
-        """Go on from the records that the ledger restored: they say what is done, the study follows.
+        """Continue from the records that the ledger restored, and bring the study in line with them.
 
-        Trials that were not finished are proposed again, and suggestions that had not begun come first. What
-        the study does not know, because its journal was lost, it is told.
+        Trials that were not finished are proposed again, and suggestions that had not begun come first. A
+        study that has lost its journal is told of all trials again.
         """
         import optuna
 
@@ -148,7 +148,7 @@ class Proposals:
         return self._queue.popleft() if self._queue else Finished()
 
     def tell(self, record: Record) -> None:
-        """What became of a config that was proposed. The study waits for one that goes on when resumed."""
+        """Report how a proposed config ended; one that goes on when resumed has not, for the study."""
         if record.unfinished:
             return
         if (trial := self._asked.pop(record.uid, None)) is not None:
@@ -190,7 +190,7 @@ class Proposals:
         return drawn.params
 
     def _refusal(self, trial: optuna.Trial, config: Mapping[str, Any]) -> str:
-        """Why a config is not worth a run; '' when it may run. The constraints are noted with the trial."""
+        """Why a config must not run; '' when it may. Constraints that are broken are noted with the trial."""
         if not config["distill"]["losses"]:
             return "no loss acts"
         try:

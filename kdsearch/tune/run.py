@@ -23,7 +23,7 @@ from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
 from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
 from kdsearch.storage import local, mirrored
-from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri, saved_views
+from kdsearch.tracking import Writer, check_uri, names, provenance, resolve_uri, saved_views
 from kdsearch.tune.cluster import (
     check_address,
     check_shared,
@@ -51,7 +51,7 @@ from kdsearch.tune.jobs import LostError
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals
 from kdsearch.tune.records import WORKERS
-from kdsearch.tune.reference import TAG, fix_reference
+from kdsearch.tune.reference import fix_reference
 from kdsearch.tune.search_lock import LOCK
 from kdsearch.tune.slots import HEAD, Slots
 from kdsearch.tune.stopping import Stop, StoppedError, stoppable
@@ -61,10 +61,10 @@ from kdsearch.tune.teachers import best_teacher, get_teachers
 if TYPE_CHECKING:
     import optuna
 
-#: A trial actor only waits. It takes a sliver of what every cluster's head has, and no CPU: the worker groups
-#: may hold all of those, and Tune accepts no request for nothing.
+#: A trial actor only waits, and needs no CPU: the worker groups may hold them all. As Tune accepts no request
+#: for nothing at all, it takes a sliver of a resource that every head node has.
 TRIAL_RESOURCES = {"CPU": 0, HEAD: 0.001}
-#: Seconds to wait at the end for an MLflow that is away. `kdsearch sync` tells it the rest later.
+#: Seconds to wait at the end for an MLflow that does not answer. `kdsearch sync` logs the rest later.
 MLFLOW_PATIENCE = 30.0
 #: How often the actor of a trial may die before the trial is given up.
 _ACTORS = 10
@@ -72,7 +72,7 @@ _ACTORS = 10
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search came to: all trials, those of the front, and where the files are."""
+    """The result of a search: all trials, those of the front, and where the files are."""
 
     name: str
     trials: pd.DataFrame
@@ -109,7 +109,7 @@ def run_search(
             goes on with the search that it began, unless that is complete.
         resume: Go on with the search of that name: what is finished is kept.
         address: Of a Ray cluster; None starts Ray here.
-        display: Where it shows how it is going.
+        display: Shows the progress.
 
     Raises:
         InputError: For whatever is wrong with the input, before Ray is started or a file written.
@@ -180,7 +180,7 @@ def _attended(
 
 @dataclass(frozen=True)
 class _Running:
-    """What all steps of a search share."""
+    """What all steps of a search need."""
 
     spec: Spec
     facts: Facts
@@ -235,7 +235,7 @@ def _ledger(search: _Running) -> Ledger:
     writer.set_experiment_tags(saved_views(folder.name, metrics_of(spec)))
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
     ledger.reference = fix_reference(spec, search.slots, folder)
-    writer.set_tags(None, {TAG: json.dumps(ledger.reference)})
+    writer.set_tags(None, {names.REFERENCE: json.dumps(ledger.reference)})
     if search.resume:
         ledger.restore()
     return ledger
@@ -277,7 +277,7 @@ def _check_any(stop: Stop, ledger: Ledger) -> None:
 
 
 def _end(search: _Running, ledger: Ledger, state: Any) -> bool:
-    """Leave everything as a search leaves it that is over; returns whether MLflow took all of it.
+    """Finish the files and the run of a search that is over; returns whether MLflow took everything.
 
     Raises:
         KdsearchError: When an error stopped it.

@@ -19,15 +19,15 @@ from kdsearch.tune.stopping import Stop
 
 #: Trials in a row that fail in the same way before the search gives up.
 _SAME = 3
-#: How often a trial that Tune gave up for its dead actors is given to another.
+#: How often a trial that Tune gave up because its actor died is given to another actor.
 _ADOPTIONS = 3
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]
     """Runs as many trials at once as there are worker groups.
 
-    Tune would end at once on an error raised here. One that leaves nothing to go on with, as a full disk, is
-    kept in `failure` instead, and the search stops.
+    Tune would end at once on an error raised here. A fatal one, such as a full disk, is kept in `failure`
+    instead, and the search stops.
     """
 
     def __init__(
@@ -159,14 +159,14 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
 
 class InOrder(FIFOScheduler):  # type: ignore[misc]
-    """Leaves each trial the actor that starts for it.
+    """Lets each trial keep the actor that is started for it.
 
-    Tune's own order gives it one that has become free, and ends the one that starts. Where trials are shorter
-    than that takes, none but the first would ever be up.
+    Tune would give it one that has become free, and end the one that is starting. Where trials are shorter
+    than the start of an actor, only the first actor would ever be up.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """No trial before the others: each is taken up as it comes."""
+        """No preference: trials run in the order in which they come."""
 
 
 def _kind(reason: str) -> str:

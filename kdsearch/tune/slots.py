@@ -22,12 +22,12 @@ from kdsearch.tune.jobs import Job, Post, ask, notes_in, run_job, submit
 
 _log = logging.getLogger(__name__)
 
-#: What every cluster's head node has, and no other.
+#: A resource that the head node of every cluster has, and no other node.
 HEAD = "node:__internal_head__"
-#: Workers that die, over a whole search and a group, before the group is given up. A job ends after three,
-#: so that many are only reached where nodes are taken away for days.
+#: How often workers of a group may die, over a whole search, before the group is given up. A job fails after
+#: three deaths, so only nodes that are preempted for days come to this.
 _RESTARTS = 1000
-#: Seconds in which a mailbox that lives answers.
+#: Seconds in which a mailbox that is alive answers.
 _ANSWER = 10.0
 
 
@@ -176,14 +176,14 @@ class Slots:
         return False
 
     def stop(self) -> None:
-        """Let every job end after the epoch that it is at."""
+        """Let every job end after its current epoch."""
         self.stopping.set()
         self.mailbox.stop.remote()
 
     def close(self, timeout: float = 20.0) -> None:
-        """Let all groups finish what they are at, for so many seconds, and free their resources.
+        """Let all groups finish their current jobs, for `timeout` seconds at most, and free their resources.
 
-        With no time at all what runs is killed; the groups themselves go with Ray, or once they are up again.
+        Without any time, running jobs are killed; the groups end with Ray, or once they are up again.
         """
         self.stopping.set()
         if not timeout:

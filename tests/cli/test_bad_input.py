@@ -374,7 +374,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (["export", "dome", "--out", "x"], "did you mean 'done'?"),
         (
             ["export", "done", "--out", "x", "--where", "accuracy > 0.9"],
-            "no member of its front keeps accuracy",
+            "no member of its front satisfies accuracy",
         ),
         (
             ["export", "done", "--out", "x", "--where", "acuracy > 0"],

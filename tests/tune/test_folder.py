@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from small import small_spec
@@ -21,8 +20,8 @@ from kdsearch.tune.folder import (
     old_folder,
     write_about,
 )
+from kdsearch.tune.records import read_lines
 from kdsearch.tune.search_lock import runner
-from kdsearch.tune.study import mend
 
 HOLD = """
 import sys, time
@@ -91,9 +90,9 @@ def test_a_journal_is_cut_at_its_first_line_that_is_not_whole(tail, tmp_path):
     journal = tmp_path / "study.journal"
     whole = b"".join(json.dumps({"op_code": code}).encode() + b"\n" for code in range(3))
     journal.write_bytes(whole + tail)
-    mend(journal)
+    read_lines(journal, set(), repair=True)
     assert journal.read_bytes() == whole
-    mend(Path(tmp_path / "none"))
+    assert read_lines(tmp_path / "none", set(), repair=True) == []
 
 
 def test_the_same_command_again_goes_on_with_what_it_began(tmp_path):

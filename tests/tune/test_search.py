@@ -229,7 +229,7 @@ def test_an_export_needs_a_new_folder_and_a_member_that_fits(searched, tmp_path)
     search, _ = searched
     with pytest.raises(InputError, match="exists"):
         search.export(tmp_path)
-    with pytest.raises(InputError, match="no member of its front keeps size_mb < 0"):
+    with pytest.raises(InputError, match="no member of its front satisfies size_mb < 0"):
         search.export(tmp_path / "new", where="size_mb < 0")
     with pytest.raises(InputError, match="unknown objective 'acuracy'; did you mean 'accuracy'"):
         search.export(tmp_path / "new", pick="best:acuracy")
