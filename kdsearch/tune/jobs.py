@@ -1,4 +1,4 @@
-"""Jobs, as those see them who order them: the mailbox of a search gives them to its worker groups."""
+"""Jobs, which the mailbox of a search hands to its worker groups, and the posts that come back."""
 
 from __future__ import annotations
 

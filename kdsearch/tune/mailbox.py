@@ -54,7 +54,7 @@ class Mailbox:
         async with self._changed:
             if job["uid"] not in self._posts:
                 self._posts[job["uid"]] = []
-                if self._halted and job.get("kind") in TRAINING:
+                if self._halted and job["kind"] in TRAINING:
                     self._add(job["uid"], {"stopped": True, "done": True})
                 elif self._failure:
                     self._add(job["uid"], {"error": self._failure, "blame": "cluster", "done": True})
@@ -103,7 +103,7 @@ class Mailbox:
     def _next(self, slot: int) -> Job | None:
         """The first job that waits and is for the group in `slot`, taken out."""
         for job in self._waiting:
-            if self._measuring is None or (slot == self._measuring) == (job.get("kind") in MEASURING):
+            if self._measuring is None or (slot == self._measuring) == (job["kind"] in MEASURING):
                 self._waiting.remove(job)
                 return job
         return None
@@ -206,7 +206,7 @@ class Mailbox:
             stopping = set(self._posts) if uid is None else {uid}
             self._stopped |= stopping
             # Measuring is soon done, and its result is waited for.
-            for job in [j for j in self._waiting if j["uid"] in stopping and j.get("kind") in TRAINING]:
+            for job in [j for j in self._waiting if j["uid"] in stopping and j["kind"] in TRAINING]:
                 self._waiting.remove(job)
                 self._add(job["uid"], {"stopped": True, "done": True})
             self._changed.notify_all()

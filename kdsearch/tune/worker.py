@@ -1,4 +1,4 @@
-"""What every worker of a group does: take a job, run it, post what comes of it, and take the next."""
+"""What every worker of a group does: take a job from the mailbox, run it, post its results, and repeat."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def work(setup: dict[str, Any]) -> None:
     """The train loop of a worker group, for as long as the search lasts.
 
     Args:
-        setup: `mailbox` (its handle), `slot`, `storage`, `root` (the driver's folder of it), `threads`,
-            `gpus`, `folder` (the driver's own), and `timed_elsewhere`, whether another group times students.
+        setup: `mailbox` (its handle), `slot`, `storage`, `root` (the storage folder as the driver sees it),
+            `threads`, `gpus`, `folder` (in which the driver runs), and `timed_elsewhere`, whether another
+            group times students.
     """
     import ray
     import ray.train
@@ -57,10 +58,10 @@ def work(setup: dict[str, Any]) -> None:
     cleans = context.get_local_rank() == 0
     torch.set_num_threads(worker.threads)
     if worker.device.type == "cuda" and setup["gpus"] < 1:
-        # Other groups are on the same one: none may take what is theirs.
+        # Other groups share the GPU: none may take more than its share of the memory.
         torch.cuda.set_per_process_memory_fraction(setup["gpus"], worker.device)
-    # The first optimiser imports torch's compiler: a second or more, taken before this group says that it is
-    # up and the next one starts beside it.
+    # The first optimiser imports torch's compiler, which takes a second or more: better before this group
+    # reports that it is up, and the next one starts beside it.
     torch.optim.SGD([torch.zeros(1)])
     notes = Notes()
     notes.install()
@@ -74,7 +75,7 @@ def work(setup: dict[str, Any]) -> None:
         try:
             job: Job | None = ask(mailbox.take, slot, token, number, this)
         except LostError:
-            return  # the search is over, though not well
+            return  # the mailbox died, and the search with it
         if job is None:
             return
         idle = time.perf_counter() - ended
@@ -98,29 +99,29 @@ def work(setup: dict[str, Any]) -> None:
                 posts.flush()
                 raise
         if failed:
-            # Only now: until the error is let go, its frames hold on to what filled the memory.
+            # Not before: until the error is released, its frames hold what filled the memory.
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         if cleans and address_of(folder) and job["kind"] != "teacher" and not _is_drivers(folder):
-            # What others need is in the bucket, and of a long search this disk holds only so much.
+            # Others read it from the bucket, and this disk may be too small for a long search.
             shutil.rmtree(folder, ignore_errors=True)
         ended = time.perf_counter()
 
 
 def _is_drivers(folder: Path) -> bool:
-    """Whether the folder of a trial lies in the very folder that the search is driven from."""
+    """Whether a trial's folder belongs to the search folder that the driver holds, on this machine."""
     return (folder.parents[1] / LOCK).exists()
 
 
 def _do(
     job: Job, folder: Path, session: Session, report: Callable[[dict[str, float]], bool], idle: float
 ) -> Post:
-    """Do a job; the final post. Workers but the first do their part of the training, and post nothing."""
+    """Do a job, and return its final post, which counts only from the first worker of the group."""
     from kdsearch.spec import load_spec
 
     if job["kind"] in MEASURING and session.worker.rank > 0:
-        return {}  # nothing may run beside what is timed
+        return {}  # the first worker measures alone: nothing may run beside it
     spec = load_spec(job["config"])
     if job["kind"] in ("finish", "timing"):
         fetch(folder, without=(*DRIVERS, CHECKPOINT))
@@ -152,7 +153,7 @@ def _do(
 
 
 def _timed_elsewhere(mailbox: Any, storage: Path, root: Path, config: Spec, folder: Path) -> dict[str, float]:
-    """The timed figures of a config, by metric, from the group that measures; its files are in `folder`."""
+    """The timed figures of a config, by metric, from the group that measures; `folder` holds its files."""
     send(folder, without=(*DRIVERS, CHECKPOINT))
     if folder.is_relative_to(storage):
         folder = root / folder.relative_to(storage)
@@ -244,7 +245,7 @@ def _token(worker: Worker) -> str:
 
 
 def _write_trace(folder: Path) -> None:
-    """Keep the calls in which a trial just failed: the author of a part wants to know where."""
+    """Keep the traceback of the current error, for whoever wrote the part that failed."""
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
@@ -252,7 +253,7 @@ def _write_trace(folder: Path) -> None:
 
 
 def _is_of_another(error: Exception) -> bool:
-    """Whether one of several workers only noticed that another is gone."""
+    """Whether an error only says that another worker of the group is gone."""
     from torch import distributed
 
     known = isinstance(error, distributed.DistError)
