@@ -156,8 +156,8 @@ def _teacher_folder(seed: int) -> Path:
 
 def _trained(tree: Found, folder: Path) -> Found:
     """Errors on the 10,000 test images of what a config trains, in this process, with one thread."""
-    from kdsearch.distill.session import WEIGHTS as STUDENT_WEIGHTS
     from kdsearch.distill.session import ensure_teachers
+    from kdsearch.filenames import WEIGHTS as STUDENT_WEIGHTS
     from kdsearch.spec import load_spec
 
     config, session = load_spec(tree), _session()

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.constraints import parse_constraints
 from kdsearch.errors import InputError, nearest
 from kdsearch.export import Student, check_out, open_export, write_export
+from kdsearch.filenames import INPUT, SPEC, STORAGE, TEACHERS
 from kdsearch.registry import metric
 from kdsearch.spec import Spec, load_spec
-from kdsearch.tracking import SearchRecord, download, read_search
+from kdsearch.tracking import SearchRecord, download, names, read_search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ class Search:
     name: str
     uri: str
     outcome: Outcome | None = None
-    """What the search came to, where it ran in this process."""
+    """The result, where the search ran in this process."""
 
     @cached_property
     def _record(self) -> SearchRecord:
@@ -45,7 +46,7 @@ class Search:
         """The spec as it is stored, unchecked: its parts need not be installed here."""
         from kdsearch.spec import parse_yaml
 
-        tree, _ = parse_yaml(self._record.spec, "spec.yaml")
+        tree, _ = parse_yaml(self._record.spec, SPEC)
         if not isinstance(tree, Mapping):
             raise InputError(f"search '{self.name}' has no spec in MLflow (yet)")
         return tree
@@ -70,26 +71,27 @@ class Search:
 
     @property
     def stands(self) -> str:
-        """How it stands, as a predicate. One that was killed told MLflow nothing: its folder is asked."""
-        from kdsearch.tracking.names import UID
-        from kdsearch.tune.folder import STORAGE
+        """The state as a predicate, as in `is complete`.
+
+        A search that was killed could not report that to MLflow: its folder is looked at.
+        """
         from kdsearch.tune.status import told_running
 
         if self.state != "running":
             return f"is {self.state}"
         compute = self._stored.get("compute")
         storage = compute.get("storage") if isinstance(compute, Mapping) else None
-        return told_running(self.name, str(storage or STORAGE), self._record.tags.get(UID, ""))
+        return told_running(self.name, str(storage or STORAGE), self._record.tags.get(names.UID, ""))
 
     @property
     def reference(self) -> dict[str, float]:
         """The point up to which hypervolumes of this search count, by metric, fixed before its first trial.
 
-        Raises InputError when it states none: it is at its teachers still, or was made by an older version.
+        Raises InputError when it states none: it is still training its teachers, or an older version made it.
         """
         import json
 
-        if (text := self._record.tags.get("kdsearch.reference")) is None:
+        if (text := self._record.tags.get(names.REFERENCE)) is None:
             raise InputError(f"search '{self.name}' states no reference point (yet)")
         return dict(json.loads(text))
 
@@ -107,7 +109,7 @@ class Search:
         return sort_front(trials[trials["front"]], self.objectives)
 
     def filter(self, where: str | None) -> pd.DataFrame:
-        """The members of the front that keep constraints such as `latency_ms <= 1`."""
+        """The members of the front that satisfy constraints such as `latency_ms <= 1`."""
         front = self.front
         if not where:
             return front
@@ -151,9 +153,9 @@ class Search:
         with tempfile.TemporaryDirectory() as folder:
             student = download(self.uri, str(row["run_id"]), "student", Path(folder))
             try:
-                described = json.loads((student / "input.json").read_text(encoding="utf-8"))
+                described = json.loads((student / INPUT).read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
-                raise InputError(f"run {row['run_id']} keeps no whole student: input.json: {error}") from None
+                raise InputError(f"run {row['run_id']} keeps no whole student: {INPUT}: {error}") from None
             kept = row.drop(["config", "recipe", "front"]).dropna()
             figures = {str(key): value for key, value in kept.items()}
             origin = {"search": self.name, "run": str(row["run_id"])}
@@ -173,10 +175,10 @@ class Search:
         from kdsearch.spec import parse_yaml
 
         try:
-            file = download(self.uri, self._record.run_id, "teachers.yaml", folder)
+            file = download(self.uri, self._record.run_id, TEACHERS, folder)
         except InputError:
             return {}
-        return parse_yaml(file.read_text(encoding="utf-8"), "teachers.yaml")[0] or {}
+        return parse_yaml(file.read_text(encoding="utf-8"), TEACHERS)[0] or {}
 
     def confirm(
         self,
@@ -188,20 +190,26 @@ class Search:
     ) -> Confirmation:
         """Train the front and the baselines again with fresh seeds: see `kdsearch.tune.confirm.run_confirm`.
 
-        Its figures join those of `trials` in the search when that is opened anew.
+        Its figures are among those of `trials` once the search is opened again.
         """
         from kdsearch.tune.confirm import run_confirm
         from kdsearch.tune.display import Silent
 
-        options: dict[str, Any] = {"seeds": seeds, "top": top, "address": address}
         return run_confirm(
-            self._record, self.spec, self.uri, self.reference, **options, display=display or Silent()
+            self._record,
+            self.spec,
+            self.uri,
+            self.reference,
+            seeds=seeds,
+            top=top,
+            address=address,
+            display=display or Silent(),
         )
 
     def _some(self, where: str | None) -> pd.DataFrame:
         members = self.filter(where)
         if members.empty:
-            reason = f"no member of its front keeps {where}" if where else "its front is empty"
+            reason = f"no member of its front satisfies {where}" if where else "its front is empty"
             raise InputError(f"search '{self.name}': {reason}")
         return members
 
@@ -224,14 +232,14 @@ def search(
         spec: A YAML file, or its content. It may be left out of a search that is resumed from the default
             storage folder.
         name: Of the search; by default the spec's name, with a number where that is taken.
-        resume: Go on with the search of this name: what is finished is kept, and what ran goes on from its
-            checkpoints.
+        resume: Continue the search of this name: finished trials are kept, and interrupted ones continue
+            from their checkpoints.
         trials: Instead of `search.trials`.
         concurrent: Instead of `search.concurrent`.
-        address: Of a Ray cluster; by default Ray is started here, or used as it runs in this process.
+        address: Of a Ray cluster; by default Ray is started here, unless this process is connected already.
         tracking_uri: Instead of `tracking.uri`.
         overrides: `key.of.the.spec=value` each.
-        display: Shows how it is going; by default nothing does.
+        display: Shows the progress; by default nothing is shown.
 
     Raises:
         InputError: When the spec or an argument is wrong; nothing was started or written then.
@@ -239,7 +247,7 @@ def search(
     """
     from kdsearch.tracking import resolve_uri
     from kdsearch.tune.display import Silent
-    from kdsearch.tune.folder import SPEC, STORAGE, find_folder
+    from kdsearch.tune.folder import find_folder
     from kdsearch.tune.run import run_search
 
     if resume is not None and name is not None:
@@ -264,7 +272,7 @@ def search(
 
 
 def open_search(name: str, tracking_uri: str = "sqlite:///mlflow.db") -> Search:
-    """A search that ran, or runs, anywhere that writes to this MLflow.
+    """Open a search, finished or still running, by what it wrote to MLflow.
 
     Raises:
         InputError: When there is none of that name.

@@ -1,4 +1,4 @@
-"""Something done again and again beside what a program does."""
+"""Calling a function periodically in a background thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def repeated(call: Callable[[], float], pause: float) -> Iterator[None]:
-    """While open, call something in a thread, first after a pause; it says how many seconds to wait next."""
+    """While open, call a function in a thread: after `pause` seconds, then after as many as it returned."""
     over = threading.Event()
 
     def run() -> None:

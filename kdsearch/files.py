@@ -1,7 +1,9 @@
-"""Files that are whole, or as they were before."""
+"""Files that are replaced as a whole or not at all, and files that one process at a time may hold."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,9 +12,9 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to, which takes the place of another when all went well.
+    """A temporary file to write to, which replaces `path` when the block ends without an error.
 
-    Who reads that one meanwhile finds the old or the new, and after an error, or a kill, the old.
+    Readers of `path` find either the old content or the new; after an error or a kill, the old.
     """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
@@ -30,7 +32,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what was left half-written in a folder that nobody writes to now."""
+    """Remove the temporary files of writers that were killed. Nobody may be writing to the folder."""
     for part in folder.glob("*.part"):
         part.unlink(missing_ok=True)
 
@@ -44,4 +46,31 @@ def has_weights(path: Path) -> bool:
             return True
     except (OSError, SafetensorError):
         path.unlink(missing_ok=True)
+        return False
+
+
+def try_lock(file: int, path: Path, *, wait: bool = False) -> bool:
+    """Lock an open file for this process; the system unlocks it when the file is closed, or the process ends.
+
+    Args:
+        file: The descriptor of what was opened at `path`.
+        path: Where it was found.
+        wait: Wait for a process that holds the lock.
+
+    Returns:
+        False when another process holds it, or when its last holder has removed or replaced the file at
+        `path` between our opening and our locking it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return is_at(file, path)
+
+
+def is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
         return False

@@ -1,4 +1,4 @@
-"""One config, or the teachers of a spec, in this process: no search, and no Ray for a single worker."""
+"""Training one config, or the teachers of a spec, without a search; a single worker needs no Ray."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.export import Student, check_out, write_export
+from kdsearch.filenames import INPUT, WEIGHTS
 from kdsearch.space import canonical, dimensions, fingerprint
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import local
@@ -23,14 +24,14 @@ def train_config(
     Args:
         spec: A spec with nothing left to search.
         file: Where it came from, for messages.
-        out: Where the student goes, as an export; None keeps nothing but its teachers.
-        report: Told a line for each epoch.
+        out: The folder to export the student to; None keeps only its teachers.
+        report: Called with a line for each epoch.
 
     Returns:
         Its figures, those on the test split among them.
 
     Raises:
-        InputError: When there is something left to search, or it does not hold.
+        InputError: When there is something left to search, or the config is not valid.
     """
     from kdsearch.distill.matching import match_layers
     from kdsearch.distill.preflight import preflight
@@ -78,13 +79,13 @@ def _here(
     from kdsearch.distill.ship import check_runtime, place_of
 
     worker = local_worker(config)
-    # Before anything is trained: it refuses a form for a GPU where there is none.
+    # Checked before anything is trained: a form for a GPU is refused where there is none.
     place_of(config.deploy, worker.device)
     check_runtime(config)
     session = Session(local(config.compute.storage), worker)
     ensure_teachers(config, session, lambda name, text: report(f"teacher {name}: {text}"))
     metrics: dict[str, Any] = session.trial(config, folder, epoch)
-    metrics |= session.finish(config, folder / "student.safetensors")
+    metrics |= session.finish(config, folder / WEIGHTS)
     return session.resident.splits(config).described(), metrics
 
 
@@ -109,11 +110,11 @@ def _in_a_group(
     from kdsearch.tune.single import run_single
 
     metrics = run_single(config, folder, report)
-    return json.loads((folder / "input.json").read_text(encoding="utf-8")), metrics
+    return json.loads((folder / INPUT).read_text(encoding="utf-8")), metrics
 
 
 def _records(config: Spec) -> dict[str, dict[str, Any]]:
-    """What is known of the teachers of a config, which are in the store by now."""
+    """The records of a config's teachers, which are in the store by now."""
     from kdsearch.distill.teachers import TeacherStore, teacher_key
 
     store = TeacherStore(local(config.compute.storage) / "teachers")

@@ -12,7 +12,8 @@ from kdsearch import storage
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.spec import load_spec
 from kdsearch.storage import mirror
-from kdsearch.tune.folder import LOCK, ask_to_stop, asked_to_stop, new_folder, old_folder, runner
+from kdsearch.tune.folder import ask_to_stop, asked_to_stop, new_folder, old_folder
+from kdsearch.tune.search_lock import LOCK, runner
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import typer
 
 from kdsearch.cli.options import Storage, console
 from kdsearch.errors import InputError
+from kdsearch.filenames import STORAGE
 
 
 def bank(
-    storage: Storage = Path("kdsearch_store"),
+    storage: Storage = Path(STORAGE),
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that is kept")] = False,
 ) -> None:
     """Show what the teacher bank keeps, or clear it."""

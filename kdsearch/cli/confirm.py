@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kdsearch.cli.jobs import followed, sent_to
+from kdsearch.cli.jobs import announce, job_address
 from kdsearch.cli.options import Address, Detach, TrackingUri, console, tracking_uri
 
 
@@ -25,8 +25,8 @@ def confirm(
     from kdsearch.pareto.confirmed_table import confirmed_table
     from kdsearch.tune.display import Lines
 
-    if (there := sent_to(address, detach)) is not None:
-        from kdsearch.tune.job import submit_confirm
+    if (there := job_address(address, detach)) is not None:
+        from kdsearch.tune.cluster_job import submit_confirm
 
         # Elsewhere it may be that only the cluster reaches MLflow.
         found = kdsearch.open_search(name, tracking_uri(uri)) if there == "auto" else None
@@ -38,7 +38,7 @@ def confirm(
             address=there,
             note=typer.echo,
         )
-        raise typer.Exit(followed(job, f"the confirmation of {name}", detach))
+        raise typer.Exit(announce(job, f"the confirmation of {name}", detach))
     out = console()
     found = kdsearch.open_search(name, tracking_uri(uri))
     done = found.confirm(seeds=seeds, top=top, address=address, display=Lines(out))

@@ -7,33 +7,38 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from kdsearch.tune.job import Job
+    from kdsearch.tune.cluster_job import ClusterJob
 
 
-def sent_to(address: str | None, detach: bool) -> str | None:
-    """The address that a command is sent to; None where it runs here, and so can't be left alone."""
+def job_address(address: str | None, detach: bool) -> str | None:
+    """The address that a command is submitted to as a job; None where it runs in this process.
+
+    Raises InputError for `--detach` without such an address.
+    """
     from kdsearch.errors import InputError
     from kdsearch.tune.cluster import is_job
 
     if is_job(address):
         return address
     if detach:
-        raise InputError("--detach: only a job can be left alone; give --address auto, ray://… or http://…")
+        raise InputError(
+            "--detach: only a job can be detached from; give --address auto, ray://… or http://…"
+        )
     return None
 
 
-def followed(job: Job, name: str, detach: bool) -> int:
-    """Say that a job about a search was submitted, and pass on what it prints unless it is left alone.
+def announce(job: ClusterJob, name: str, detach: bool) -> int:
+    """Say that the job `name` was submitted and, unless detached, print its output until it ends.
 
     Returns the exit code of the command.
     """
-    from kdsearch.tune.job import follow
+    from kdsearch.tune.cluster_job import follow_job
 
     typer.echo(f"job {job.id} submitted")
     if detach:
         return 0
     try:
-        return follow(job, lambda text: typer.echo(text, nl=False))
+        return follow_job(job, lambda text: typer.echo(text, nl=False))
     except KeyboardInterrupt:
         typer.echo(f"\nno longer followed; {name} goes on")
         return 0

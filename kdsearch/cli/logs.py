@@ -9,27 +9,29 @@ from typing import Annotated
 import typer
 
 from kdsearch.cli.options import JobAddress, SearchName, Storage
+from kdsearch.filenames import STORAGE
 
 _PAUSE = 0.5
 
 
 def logs(
     name: SearchName,
-    storage: Storage = Path("kdsearch_store"),
+    storage: Storage = Path(STORAGE),
     address: JobAddress = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the search ends")] = False,
 ) -> None:
     """Print what a search has said: a line for each trial that ended, and what else happened."""
     if address is not None:
-        from kdsearch.tune import job as jobs
+        from kdsearch.tune.cluster_job import find_job, follow_job, job_logs
 
-        job = jobs.find_job(address, name)
+        job = find_job(address, name)
         if follow:
-            raise typer.Exit(jobs.follow(job, lambda text: typer.echo(text, nl=False)))
-        typer.echo(jobs.said(job), nl=False)
+            raise typer.Exit(follow_job(job, lambda text: typer.echo(text, nl=False)))
+        typer.echo(job_logs(job), nl=False)
         return
     from kdsearch.storage import fetch
-    from kdsearch.tune.folder import LOG, find_folder, runner
+    from kdsearch.tune.folder import LOG, find_folder
+    from kdsearch.tune.search_lock import runner
 
     file, told = find_folder(storage, name) / LOG, 0
     while True:

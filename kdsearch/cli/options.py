@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -73,6 +74,12 @@ def console() -> Console:
 
     here = Console()
     return here if here.is_terminal else Console(width=_WIDE)
+
+
+def log_to_stderr() -> None:
+    """Print what kdsearch logs while it trains in this process, from the level INFO up."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("kdsearch").setLevel(logging.INFO)
 
 
 def program() -> str:

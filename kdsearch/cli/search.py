@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsearch.cli.jobs import followed, sent_to
+from kdsearch.cli.jobs import announce, job_address
 from kdsearch.cli.options import (
     DEFAULT_URI,
     Address,
@@ -52,9 +52,9 @@ def search(
 
     if profile:
         overrides = [*overrides, "compute.profile=true"]
-    if (there := sent_to(address, detach)) is not None:
+    if (there := job_address(address, detach)) is not None:
         from kdsearch.spec import load_spec
-        from kdsearch.tune.job import submit_search
+        from kdsearch.tune.cluster_job import submit_search
 
         if space is None:
             raise InputError("a job takes its spec along: give SPACE.yaml")
@@ -66,7 +66,7 @@ def search(
         names = {"name": name or resume, "tracking.uri": tracking_uri}
         spec = load_spec(space, [*overrides, *(f"{key}={text}" for key, text in names.items() if text)])
         job = submit_search(spec, space, options, address=there, note=typer.echo)
-        raise typer.Exit(followed(job, spec.name, detach))
+        raise typer.Exit(announce(job, spec.name, detach))
     out = console()
     found = kdsearch.search(
         space,
@@ -90,9 +90,9 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
     states = Counter(outcome.trials["state"] if len(outcome.trials) else ())
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common()) or "none"
     out.print(f"\n[bold]{outcome.name}[/bold]: {counts} in {outcome.seconds:.0f} s", highlight=False)
-    for count, what in ((outcome.refused, "configs refused before training, for their constraints"),):
-        if count:
-            out.print(f"{count} {what}", highlight=False)
+    if outcome.refused:
+        refused = f"{outcome.refused} configs refused before training, for their constraints"
+        out.print(refused, highlight=False)
     if outcome.exhausted:
         out.print("the space has no further config to try", highlight=False)
     failed = outcome.trials[outcome.trials["state"] == "failed"] if len(outcome.trials) else outcome.trials
@@ -126,8 +126,8 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
 
 
 def _storage(outcome: Outcome) -> str:
+    from kdsearch.filenames import STORAGE
     from kdsearch.storage import address_of
-    from kdsearch.tune.folder import STORAGE
 
     storage = outcome.folder.parent.parent
     return (

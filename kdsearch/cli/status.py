@@ -7,19 +7,20 @@ from pathlib import Path
 import typer
 
 from kdsearch.cli.options import JobAddress, SearchName, Storage
+from kdsearch.filenames import STORAGE
 
 
-def status(name: SearchName, storage: Storage = Path("kdsearch_store"), address: JobAddress = None) -> None:
+def status(name: SearchName, storage: Storage = Path(STORAGE), address: JobAddress = None) -> None:
     """Say how a search stands, from its files: it may be running, on another machine, or over.
 
     With --address, what the cluster says of its job, and what the job said last.
     """
     if address is not None:
-        from kdsearch.tune.job import find_job, said, state
+        from kdsearch.tune.cluster_job import find_job, job_logs, job_state
 
         job = find_job(address, name)
-        typer.echo(f"{name}: job {job.id} {state(job)}")
-        typer.echo("\n".join(said(job).rstrip().splitlines()[-1:]))
+        typer.echo(f"{name}: job {job.id} {job_state(job)}")
+        typer.echo("\n".join(job_logs(job).rstrip().splitlines()[-1:]))
         return
     from kdsearch.tune import status as files
 

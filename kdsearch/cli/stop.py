@@ -7,18 +7,19 @@ from pathlib import Path
 import typer
 
 from kdsearch.cli.options import JobAddress, SearchName, Storage
+from kdsearch.filenames import STORAGE
 
 
-def stop(name: SearchName, storage: Storage = Path("kdsearch_store"), address: JobAddress = None) -> None:
+def stop(name: SearchName, storage: Storage = Path(STORAGE), address: JobAddress = None) -> None:
     """Stop a running search from anywhere that sees its folder, as Ctrl-C does: it can be resumed.
 
     With --address its job gets three seconds for that, and is ended then.
     """
     if address is not None:
-        from kdsearch.tune.job import end, find_job
+        from kdsearch.tune.cluster_job import find_job, stop_job
 
         job = find_job(address, name)
-        typer.echo(f"{name}: job {job.id} " + ("ends now" if end(job) else "does not run"))
+        typer.echo(f"{name}: job {job.id} " + ("ends now" if stop_job(job) else "does not run"))
         return
     from kdsearch.tune import status as files
 

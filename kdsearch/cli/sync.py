@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from kdsearch.cli.options import SearchName, Storage, TrackingUri
+from kdsearch.filenames import STORAGE
 
 
 def sync(
     name: SearchName,
-    storage: Storage = Path("kdsearch_store"),
+    storage: Storage = Path(STORAGE),
     uri: TrackingUri = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a server that is away", min=0)] = 60,
 ) -> None:

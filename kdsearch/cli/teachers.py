@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from kdsearch.cli.options import Overrides, SpecFile, console
+from kdsearch.cli.options import Overrides, SpecFile, console, log_to_stderr
 
 
 def teachers(space: SpecFile, overrides: Overrides = []) -> None:  # noqa: B006
@@ -15,6 +15,7 @@ def teachers(space: SpecFile, overrides: Overrides = []) -> None:  # noqa: B006
     from kdsearch.spec import load_spec
     from kdsearch.train import train_teachers
 
+    log_to_stderr()
     spec = load_spec(space, overrides)
     records = train_teachers(spec, file=str(space), report=typer.echo)
     table = Table(box=None, pad_edge=False)

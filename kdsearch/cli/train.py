@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kdsearch.cli.options import Profiled
+from kdsearch.cli.options import Profiled, log_to_stderr
 
 
 def train(
@@ -21,6 +21,7 @@ def train(
     from kdsearch.spec import load_spec
     from kdsearch.train import train_config
 
+    log_to_stderr()
     metrics = train_config(
         load_spec(config, ["compute.profile=true"] if profile else []),
         file=str(config),

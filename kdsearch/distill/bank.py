@@ -8,14 +8,12 @@ there maps it into memory, where all processes of the node share it. Its name sa
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import math
 import mmap
 import os
 import shutil
-import uuid
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kdsearch.files import is_at, try_lock, write_whole
 from kdsearch.space import digest
 
 _log = logging.getLogger(__name__)
@@ -112,9 +111,7 @@ class Bank:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / "about.json"
         if not target.exists():
-            part = target.with_suffix(f".{uuid.uuid4().hex}")
-            part.write_text(json.dumps(about), encoding="utf-8")
-            part.replace(target)
+            write_whole(target, json.dumps(about))
 
     def room_for(self, size: int, share: float = 1.0) -> bool:
         """Whether so many more bytes may be kept, filling no more than a share of the bank; says why not."""
@@ -158,7 +155,7 @@ class Bank:
                 file = os.open(part, os.O_RDWR)
             except OSError:
                 continue
-            if _locked(file, part):
+            if try_lock(file, part):
                 part.unlink(missing_ok=True)
             os.close(file)
 
@@ -247,7 +244,7 @@ class Shelf:
             self._bank.label(self._folder, self._about)
             path = self._folder / f"view-{view}.part"
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            if not _locked(file, path):
+            if not try_lock(file, path):
                 os.close(file)
                 return None
             try:
@@ -286,11 +283,11 @@ class _Writing:
             file.write(_MARK + checksum.to_bytes(4, "little"))
             file.truncate()
             file.flush()
-            if _is_at(self.file, self.path):
+            if is_at(self.file, self.path):
                 self.path.replace(target)
 
     def abandon(self) -> None:
-        if _is_at(self.file, self.path):
+        if is_at(self.file, self.path):
             self.path.unlink(missing_ok=True)
         os.close(self.file)
 
@@ -305,23 +302,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _locked(file: int, path: Path) -> bool:
-    """Whether this process may write a file: nobody else does, and it has not just been published."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return _is_at(file, path)
-
-
-def _is_at(file: int, path: Path) -> bool:
-    """Whether an open file is the one that lies under a path: another may, once the bank was cleared."""
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _whole(file: Any, size: int) -> bool:

@@ -6,7 +6,6 @@ each image in each view, filled in the order in which trainings meet them and re
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
 import os
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from kdsearch.distill.bank import Bank
+from kdsearch.files import try_lock
 
 _log = logging.getLogger(__name__)
 
@@ -107,8 +107,7 @@ def _make(path: Path, size: int) -> None:
     part = path.with_suffix(".part")
     file = os.open(part, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)  # freed with the process
-        if not part.exists() or not os.path.samestat(os.fstat(file), part.stat()):
+        if not try_lock(file, part, wait=True):
             return  # somebody else was faster
         # On a full disk, writing to mapped memory would kill the process.
         os.posix_fallocate(file, 0, size)

@@ -24,6 +24,7 @@ from kdsearch.distill.ship import as_trained, convert, is_converted, open_shippe
 from kdsearch.distill.teachers import TeacherStore, copy_number, teacher_config, teacher_key
 from kdsearch.distill.worker import Worker
 from kdsearch.errors import InputError, KdsearchError
+from kdsearch.filenames import CHECKPOINT, CLASSES, INPUT, WEIGHTS
 from kdsearch.files import write_whole
 from kdsearch.measure import (
     ALWAYS,
@@ -37,13 +38,6 @@ from kdsearch.measure import (
 from kdsearch.space import fingerprint
 from kdsearch.spec import Spec
 from kdsearch.storage import fetch
-
-#: Files in a trial's folder: the student's weights, what its images and classes are, and, of a member of the
-#: front, how accurate it is on each class.
-WEIGHTS, INPUT, CLASSES = "student.safetensors", "input.json", "classes.csv"
-#: And, while it trains, its last checkpoint.
-CHECKPOINT = "checkpoint.pt"
-
 
 #: Takes a config and the folder of its files, and returns what `Session.timed` does.
 Elsewhere = Callable[[Spec, Path], dict[str, float]]

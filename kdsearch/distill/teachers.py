@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kdsearch.errors import InputError, KdsearchError
-from kdsearch.files import has_weights, write_whole
+from kdsearch.files import has_weights, try_lock, write_whole
 from kdsearch.space import digest
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import fetch, send
@@ -135,15 +133,9 @@ class TeacherStore:
 def _locked(path: Path, given_up: Callable[[], bool]) -> IO[str]:
     while True:
         file = path.open("w")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                return file
-        except FileNotFoundError:
-            pass  # whoever held it before has removed it
-        except BlockingIOError:
-            if given_up():
-                file.close()
-                raise KdsearchError("another process trains it still") from None
-            time.sleep(_LOOK)
+        if try_lock(file.fileno(), path):
+            return file
         file.close()
+        if given_up():
+            raise KdsearchError("another process is still training it")
+        time.sleep(_LOOK)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kdsearch.export.files import CONFIG, GRAPH, LABELS, METRICS, SUMS, WEIGHTS
+from kdsearch.export.files import GRAPH, LABELS, METRICS, SUMS
+from kdsearch.filenames import CONFIG, WEIGHTS
 from kdsearch.space import describe, describe_model
 
 _FILES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kdsearch.errors import InputError
 
-CONFIG, WEIGHTS, GRAPH = "config.yaml", "student.safetensors", "student.onnx"
+GRAPH = "student.onnx"
 METRICS, LABELS, CARD, SUMS = "metrics.json", "labels.txt", "README.md", "SHA256SUMS"
 
 

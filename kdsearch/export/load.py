@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError
-from kdsearch.export.files import CONFIG, METRICS, WEIGHTS, check_sums
+from kdsearch.export.files import METRICS, check_sums
+from kdsearch.filenames import CONFIG, WEIGHTS
 from kdsearch.spec import Spec, check_onnx_installed, load_spec
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import KdsearchError
 from kdsearch.export import alone
-from kdsearch.export.files import CONFIG, GRAPH, WEIGHTS
+from kdsearch.export.files import GRAPH
 from kdsearch.export.load import prepare, trained
+from kdsearch.filenames import CONFIG, WEIGHTS
 from kdsearch.spec import load_spec
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError
 from kdsearch.export.card import card
-from kdsearch.export.files import CARD, CONFIG, GRAPH, LABELS, METRICS, WEIGHTS, check_out, write_sums
+from kdsearch.export.files import CARD, GRAPH, LABELS, METRICS, check_out, write_sums
 from kdsearch.export.load import trained
 from kdsearch.export.verify import verify
+from kdsearch.filenames import CONFIG, WEIGHTS
 from kdsearch.space import config_yaml, describe
 from kdsearch.spec import check_onnx_installed, load_spec
 

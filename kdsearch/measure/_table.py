@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kdsearch.errors import InputError, SpecError, nearest
+from kdsearch.files import replacing
 from kdsearch.registry import find
 from kdsearch.space import describe_form, describe_model
 from kdsearch.spec import AS_TRAINED, Deploy, parse_yaml
@@ -74,14 +74,12 @@ def enter(
             raise InputError(f"{file}:{row.line}: this row holds for {_described(architecture, form)} too")
     rows.append(_Row(len(rows) + 2, options, value))
     heads = list(dict.fromkeys(key for row in rows for key in row.options))
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as opened:
+        with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as opened:
             writer = csv.writer(opened)
             writer.writerow([*heads, column])
             for row in rows:
                 writer.writerow([*(_cell(row.options.get(head, "")) for head in heads), f"{row.value:.6g}"])
-        part.replace(path)
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from None
 

@@ -7,6 +7,7 @@ from kdsearch.space.losses import all_losses, map_losses
 from kdsearch.space.recipe import config_yaml, describe, describe_form, describe_model
 from kdsearch.space.reuse import body, reusing
 from kdsearch.space.sample import RandomTrial, Suggest, sample
+from kdsearch.space.twin import without_teachers
 
 __all__ = [
     "Dimension",
@@ -26,4 +27,5 @@ __all__ = [
     "map_losses",
     "reusing",
     "sample",
+    "without_teachers",
 ]

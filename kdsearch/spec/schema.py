@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from kdsearch.filenames import STORAGE
 from kdsearch.spec.bank import BankUse
 from kdsearch.spec.deploy import Deploy
 from kdsearch.spec.domains import Choice, plain
@@ -121,9 +122,7 @@ class Compute(Section):
     workers: PositiveInt = Field(1, description="Ray Train workers to a trial (data parallel)")
     cpus_per_worker: Positive = Field(1, description="CPUs, and threads, of a worker")
     gpus_per_worker: NonNegative = Field(0, description="GPUs of a worker; a fraction shares one")
-    storage: str = Field(
-        "kdsearch_store", description="Folder, or bucket (s3://, gs://), of searches and teachers"
-    )
+    storage: str = Field(STORAGE, description="Folder, or bucket (s3://, gs://), of searches and teachers")
     epoch_timeout: Positive = Field(7200, description="Seconds after which an epoch counts as hung")
     checkpoint_every: NonNegative = Field(60, description="Seconds between two checkpoints of a training")
     profile: bool = Field(False, description="Note where the time of each trial goes, and trace some steps")

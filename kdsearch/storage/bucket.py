@@ -1,4 +1,4 @@
-"""A bucket and the folder in front of it: files go to and fro, and keep the times that they have there."""
+"""A bucket and the local folder in front of it: files are copied both ways, with the bucket's times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kdsearch.errors import InputError, first_line
 
 #: The file of a folder that names the bucket behind it.
 MARK = ".bucket"
-#: Seconds: HTTP tells when an object was written no closer, and the clocks of machines differ by no more.
+#: Seconds: the precision of times over HTTP, and the most by which clocks of machines may differ.
 _CLOSE, _SKEW = 1.0, 60.0
 
 
@@ -34,18 +34,18 @@ class Bucket:
         return f"{self.root}/{path.absolute().relative_to(self.folder).as_posix()}".removesuffix("/.")
 
     def delete(self, there: str) -> None:
-        with suppress(FileNotFoundError):  # somebody else was faster
+        with suppress(FileNotFoundError):  # another process was faster
             self.files.delete_file(there)
 
     def download(self, info: Any, target: Path) -> None:
-        """Bring a file here unless the one here is as new, and give it its time."""
+        """Download a file, with its time, unless the local one is as new."""
         try:
             have = target.stat()
             later = seconds(info.mtime) - have.st_mtime
             if later <= 0 or (later <= _CLOSE and have.st_size == info.size):
                 return
             if later <= _SKEW and have.st_size > info.size:
-                return  # grown since it was sent, by a clock that is slow
+                return  # it has grown since it was sent, and the clock here is slow
         except FileNotFoundError:
             target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -58,9 +58,9 @@ class Bucket:
             part.unlink(missing_ok=True)
 
     def upload(self, path: Path) -> tuple[int, int] | None:
-        """Send a file, and give it the time that it has there: nobody need fetch what they sent.
+        """Upload a file, and set its local time to the bucket's, so that it is not downloaded again.
 
-        Returns its time and size, unless it changed meanwhile.
+        Returns its time and size; None if it changed meanwhile.
         """
         there, before = self.there(path), stamp_of(path)
         if self.files.type_name == "local":
@@ -73,12 +73,12 @@ class Bucket:
         (sent,) = self.files.get_file_info([there])
         when, same = int(seconds(sent.mtime) * 1e9), stamp_of(path) == before
         with suppress(FileNotFoundError):
-            # What changed while it was sent stays newer than what is there.
+            # A file that changed meanwhile stays newer than its copy in the bucket.
             os.utime(path, ns=(when if same else when + int(2e9 * _CLOSE),) * 2)
         return (when, before[1]) if before and same else None
 
     def unchanged(self, folder: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
-        """The files of a folder that are as the bucket has them, with their times and sizes."""
+        """The files of a folder that equal those in the bucket, with their times and sizes."""
         from pyarrow.fs import FileSelector, FileType
 
         inside = self.files.get_file_info(
@@ -113,7 +113,7 @@ def _opened(folder: Path) -> Bucket:
 
 
 def files_in(folder: Path, without: Sequence[str] = ()) -> Iterator[Path]:
-    """All files of a folder that are whole, but for those of some names, or in folders of these."""
+    """All complete files below a folder, except those whose name, or folder, matches one of `without`."""
     hidden = (".*", "*.part", *without)
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not matches(name, hidden)]
@@ -121,7 +121,7 @@ def files_in(folder: Path, without: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a file name is one of some patterns."""
+    """Whether a file name matches one of some patterns."""
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
@@ -135,5 +135,5 @@ def stamp_of(path: Path) -> tuple[int, int] | None:
 
 
 def seconds(moment: datetime) -> float:
-    """Of the epoch."""
+    """Seconds since 1970."""
     return moment.timestamp()

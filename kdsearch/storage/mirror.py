@@ -1,4 +1,4 @@
-"""What goes to the bucket by itself, in the background: a folder as it changes, and a sign of life."""
+"""Uploads in the background: a folder as it changes, and a file as a sign of life."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from kdsearch.storage.bucket import Bucket, bucket_of, files_in, matches, stamp_
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two looks for what is new in a folder that is mirrored, and for the rest at its end.
+#: Seconds between two scans of a folder that is mirrored, and the most that the last upload may take.
 _EVERY, _LAST = 2.0, 60.0
 #: Seconds between two signs of life.
 _BEAT = 20.0
 
 
 class _Mirror:
-    """A folder whose files go to the bucket as they change, and leave it as they are deleted."""
+    """A folder whose files are uploaded as they change, and deleted from the bucket as they are here."""
 
     def __init__(self, folder: Path, bucket: Bucket, without: Sequence[str]) -> None:
         self._folder, self._bucket, self._without = folder, bucket, without
         self._sent: dict[Path, tuple[int, int]] | None = None
 
     def bring_up_to_date(self) -> None:
-        """Send what is new, delete what is gone. Raises OSError when the bucket is away."""
+        """Upload what is new, delete what is gone. Raises OSError when the bucket cannot be reached."""
         if self._sent is None:
             self._sent = {
                 path: stamp
@@ -48,7 +48,7 @@ class _Mirror:
 
 @contextmanager
 def mirrored(folder: Path, *, without: Sequence[str] = ()) -> Iterator[None]:
-    """While open, and once more at its end, a folder goes to its bucket, but for what has one of some names.
+    """While open, and once more at the end, upload a folder to its bucket, except what matches `without`.
 
     Raises:
         KdsearchError: When the bucket could not be reached at the end. The folder is complete.
@@ -78,7 +78,7 @@ def mirrored(folder: Path, *, without: Sequence[str] = ()) -> Iterator[None]:
 
 @contextmanager
 def beating(path: Path) -> Iterator[None]:
-    """While open, a file is sent again and again, so that its age tells whether this process lives."""
+    """While open, upload a file again and again: its age in the bucket tells whether this process lives."""
     if (bucket := bucket_of(path)) is None:
         yield
         return

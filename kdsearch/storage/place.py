@@ -11,9 +11,9 @@ from kdsearch.files import write_whole
 from kdsearch.storage.bucket import MARK, bucket_of
 from kdsearch.storage.transfer import remove, send
 
-#: Of addresses that are buckets. `file` is a folder that stands for one.
+#: Schemes of the addresses of buckets; `file` is a folder that is used like one.
 SCHEMES = ("s3", "gs", "file")
-#: Names the folder that holds the folders in front of buckets, by default `~/.cache/kdsearch`.
+#: The environment variable that names the folder for local copies of buckets: `~/.cache/kdsearch` by default.
 CACHE = "KDSEARCH_CACHE"
 
 

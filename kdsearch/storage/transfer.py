@@ -1,4 +1,4 @@
-"""What goes to the bucket behind a folder, and what comes from there; nothing, where there is none."""
+"""Copying files to and from the bucket behind a folder; nothing is done where there is none."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from kdsearch.storage.bucket import bucket_of, files_in, matches, seconds
 
 
 def fetch(path: Path, *, without: Sequence[str] = ()) -> None:
-    """Bring a file, or the files of a folder but for those of some names, where the bucket has newer ones.
+    """Download a file, or the files of a folder except those that match `without`, if the bucket's are newer.
 
-    A file belongs to who makes it, and nobody fetches their own: what they are about to send is newer.
+    Each file has one writer, which must not fetch it: what that is about to send is newer.
     """
     if (bucket := bucket_of(path)) is None:
         return
@@ -32,7 +32,7 @@ def fetch(path: Path, *, without: Sequence[str] = ()) -> None:
 
 
 def send(path: Path, *, without: Sequence[str] = ()) -> None:
-    """Put a file, or the files of a folder but for those of some names, into the bucket."""
+    """Upload a file, or the files of a folder except those that match `without`, to the bucket."""
     if (bucket := bucket_of(path)) is None:
         return
     for file in files_in(path, without) if path.is_dir() else [path]:

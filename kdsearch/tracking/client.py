@@ -1,4 +1,4 @@
-"""MLflow's client as we use it: short timeouts, nothing printed, and which of its errors will pass."""
+"""MLflow's client as we use it: short timeouts, nothing printed, and which of its errors are temporary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ENVIRONMENT = {
     # It would print through the live table of the search.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # A cluster without a way out should not spend a thread on looking for one.
+    # A cluster without internet access should not spend a thread on trying to send it.
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 _CHATTY = {

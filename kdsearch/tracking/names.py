@@ -22,6 +22,10 @@ FRONT = "kdsearch.front"
 """`true` while the trial stands on the front."""
 REASON = "kdsearch.reason"
 """Why a trial failed or was stopped."""
+REFERENCE = "kdsearch.reference"
+"""The reference point of a search's hypervolumes by metric, as JSON."""
+VERDICT = "kdsearch.verdict"
+"""What a confirmation says of a trial."""
 CONFIG = "kdsearch.config"
 """The trial's config as JSON, where it fits a tag; otherwise the artifact `CONFIG_FILE`."""
 CONDITIONS = ("device", "governor", "libraries")
@@ -29,7 +33,6 @@ CONDITIONS = ("device", "governor", "libraries")
 PARENT = "mlflow.parentRunId"
 
 CONFIG_FILE = "config.json"
-SPEC_FILE = "spec.yaml"
 EPOCH_PREFIX = "epoch/"
 CONFIG_PREFIX = "config/"
 

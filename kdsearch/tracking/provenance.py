@@ -18,7 +18,7 @@ _PATIENCE = 5.0
 
 
 def provenance() -> dict[str, str]:
-    """Versions, git commit and hardware, as tags. What cannot be told is left out."""
+    """Versions, git commit and hardware, as tags. What is not known is left out."""
     return {**_versions(), **_git(), **_hardware()}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError, nearest
+from kdsearch.filenames import SPEC
 from kdsearch.spec.secrets import scrub
 from kdsearch.tracking import names
 from kdsearch.tracking.client import connect, runs
@@ -76,7 +77,7 @@ def read_search(uri: str, name: str, uid: str = "") -> SearchRecord:
             experiment_id=parent.info.experiment_id,
             state=parent.data.tags.get(names.STATE, ""),
             tags=dict(parent.data.tags),
-            spec=_text(client, parent.info.run_id, names.SPEC_FILE),
+            spec=_text(client, parent.info.run_id, SPEC),
             trials=pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(_COLUMNS)),
         )
 

@@ -1,4 +1,4 @@
-"""Which run of MLflow is whose: found or created by uid, each once. Called from one thread."""
+"""The MLflow run of each uid: found, or created, once. Used by one thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Roster:
     """The runs of one search: the parent (uid None) and a run nested in it for each trial.
 
-    MLflow gives run ids itself, so a creation that timed out may have been done all the same. Before it is
+    MLflow gives run ids itself, so a creation that timed out may have succeeded all the same. Before it is
     repeated the run is looked for, and once more by `prune`, in case the store did it even later.
     """
 
@@ -40,7 +40,7 @@ class Roster:
         self._doubtful: set[str | None] = set()
 
     def open(self) -> MlflowClient:
-        """The client, once the experiment and the parent run are there and all earlier trials known."""
+        """The client, once the experiment and the parent run exist and all earlier trials are known."""
         if self._client is not None:
             return self._client
         client = connect(self.uri)
@@ -53,13 +53,13 @@ class Roster:
         return client
 
     def ensure(self, uid: str | None, name: str, born: int) -> None:
-        """Give `uid` a run, called `name` and begun at `born`, unless it has one."""
+        """Create a run for `uid`, called `name` and begun at `born`, unless it has one."""
         client = self.open()
         if uid not in self._runs:
             self._runs[uid] = self._create(client, uid, name, born)
 
     def take_earlier(self, uid: str | None) -> Run | None:
-        """The run of `uid` as an earlier writer left it, once: from then on it may be another."""
+        """The run of `uid` as an earlier writer left it; only the first time, since it may change then."""
         return self._earlier.pop(uid, None)
 
     def run_id(self, uid: str | None) -> str:
@@ -67,7 +67,7 @@ class Roster:
         return self._runs[uid]
 
     def prune(self, uid: str | None) -> None:
-        """Delete what a creation of `uid` that seemed to fail has left beside its run."""
+        """Delete other runs of `uid`, left by a creation that only seemed to fail."""
         if uid not in self._doubtful:
             return
         client = self.open()
@@ -100,7 +100,7 @@ class Roster:
         return str(found.experiment_id)
 
     def _find_earlier(self, client: MlflowClient) -> str | None:
-        """The parent run to go on in: the search's own, or the newest of its name where that is not known."""
+        """The parent run to continue: the search's own, or the newest of its name where that is not known."""
         if not self._resume:
             return None
         which = (names.UID, self._identity) if self._known else (names.SEARCH, self._search)

@@ -22,10 +22,10 @@ _STATUS = {"running": "RUNNING", "complete": "FINISHED", "failed": "FAILED", "st
 
 
 class Sink:
-    """Writes what there is to write to the runs of a roster.
+    """Writes to the runs of a roster.
 
-    `write` raises only when the store is away, leaving in the work what is still to be written. What the
-    store refuses for good is logged, counted in `refused`, and dropped alone.
+    `write` raises only when the store cannot be reached; the work then holds what is still to be written.
+    What the store refuses for good is logged, counted in `refused`, and dropped; all else is written.
     """
 
     def __init__(self, roster: Roster) -> None:
@@ -33,7 +33,7 @@ class Sink:
         self._roster = roster
 
     def write(self, uid: str | None, work: Work) -> None:
-        """Write `work` to the run of `uid`, which is created if need be, taking away what is written."""
+        """Write `work` to the run of `uid`, created if need be, and take out of it what is written."""
         client = self._roster.open()
         ensure = partial(self._roster.ensure, uid, work.name or str(uid), work.born)
         if not self._settle(f"a run for trial {uid}", ensure):

@@ -34,7 +34,7 @@ def check_uri(uri: str, *, here: bool = True) -> None:
 
     Args:
         uri: The address.
-        here: Whether this machine is to write there; a file on another is only held to its form.
+        here: Whether this machine is to write there; of a file on another only the form is checked.
     """
     scheme = uri.partition(":")[0].partition("+")[0]
     if uri == "databricks":

@@ -31,5 +31,5 @@ def log_table(writer: Writer, path: Path) -> None:
 
     `mlflow.log_table` would add to it instead.
     """
-    writer.artifact(None, path)
-    writer.tag(None, {"mlflow.loggedArtifacts": json.dumps([{"path": FILE, "type": "table"}])})
+    writer.log_artifact(None, path)
+    writer.set_tags(None, {"mlflow.loggedArtifacts": json.dumps([{"path": FILE, "type": "table"}])})

@@ -1,6 +1,6 @@
-"""Views of a search, saved in MLflow's UI: the front and all trials, with the columns that tell.
+"""Views of a search, saved in MLflow's UI: the front and all trials, with their most telling columns.
 
-By itself MLflow shows one row for a search, folded up, without a figure.
+By default MLflow shows a search as one collapsed row without metrics.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a run still has to be told: operations on one uid, folded together until they can be written.
+"""What is still to be written to a run: operations on one uid, merged until they can be written.
 
-Folding is what bounds memory while a server is away: tags and params keep their last value, a file that
-is written again replaces itself, and an epoch costs one record.
+Merging them bounds the memory while a server cannot be reached: tags and params keep their last value, a
+file that is written again replaces itself, and an epoch costs one record.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Remove(NamedTuple):
 
 @dataclass
 class Work:
-    """The folded operations of one run, and when the first of them was asked for."""
+    """The merged operations of one run, and when the first of them was requested."""
 
     born: int = field(default_factory=now)
     name: str = ""
@@ -73,7 +73,7 @@ class Work:
         self.state, self.changed = state, at or now()
 
     def put(self, file: Upload | Text | Remove) -> None:
-        """Add a file operation; one that it makes needless, before it was ever done, is dropped."""
+        """Add a file operation, and drop an earlier one that it makes needless."""
         if isinstance(file, Text):
             self.files = [f for f in self.files if not (isinstance(f, Text) and f.file == file.file)]
         elif isinstance(file, Upload):
@@ -81,12 +81,12 @@ class Work:
         self.files.append(file)
 
     def drop_values(self) -> None:
-        """Leave nothing but files to be written, and none to be removed."""
+        """Drop everything but files to be written."""
         self.points, self.params, self.tags, self.state = [], {}, {}, None
         self.files = [file for file in self.files if not isinstance(file, Remove)]
 
     def absorb(self, later: Work) -> None:
-        """Fold in what was asked for after this."""
+        """Merge what was requested later into this."""
         self.name = later.name or self.name
         self.params |= later.params
         self.tags |= later.tags

@@ -1,7 +1,7 @@
-"""A search written to MLflow while it runs, without ever holding it up.
+"""A search written to MLflow while it runs, without ever blocking it.
 
-Every method only notes what is to be written, and returns. One daemon thread writes it, folded per run
-into few calls. A store that is away is asked again, less and less often, until it is back.
+Every method only notes what is to be written, and returns. One daemon thread writes it, in few calls per run.
+A store that does not answer is tried again, less and less often, until it does.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from kdsearch.tracking.work import Point, Remove, State, Text, Upload, Work, now
 _log = logging.getLogger("kdsearch.tracking")
 
 _GATHER = 0.2
-"""Seconds between the first note and its writing, in which others join its batch."""
+"""Seconds between the first note and its writing, in which others may join its batch."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
-"""Seconds between two attempts to reach a store that is away: doubling from the one to the other."""
+"""Seconds between two attempts to reach a store: they double from the one to the other."""
 
 
 class Writer:
-    """The writer of one search. Trials are known by our uid; the parent run by None.
+    """The writer of one search. A trial's run is addressed by the trial's uid, the parent run by None.
 
     Args:
-        uri: MLflow's tracking address; InputError when nothing could ever be written there.
+        uri: MLflow's tracking address; raises InputError where nothing could ever be written.
         experiment: The MLflow experiment, one for each project.
         search: The name of the search and of its parent run.
-        resume: Go on in its parent run, if there is one, instead of a new one.
-        uid: Of its parent run. Without it the newest search of that name is gone on in.
+        resume: Continue in its parent run, if there is one, instead of a new one.
+        uid: Of its parent run. Without it, the newest search of that name is continued.
     """
 
     def __init__(
@@ -63,18 +63,18 @@ class Writer:
         *,
         after: Callable[[], None] | None = None,
     ) -> None:
-        """Begin: the parent run with its tags and its text artifacts, by file name.
+        """Create the parent run, with its tags and its text artifacts by file name, and start to write.
 
-        Importing MLflow and making a store keep a core busy for six seconds: `after` may block, in the
-        background, until there is time for that.
+        Importing MLflow and creating a store keep a core busy for six seconds: `after` is called before that,
+        in the background, and may block until there is time for it.
         """
         self._after = after
         self._enter(None, "running", tags, name=self._search)
         for file, text in (artifacts or {}).items():
-            self.text(None, text, file)
+            self.log_text(None, text, file)
         self._thread.start()
 
-    def trial(
+    def start_trial(
         self,
         uid: str,
         name: str,
@@ -85,64 +85,61 @@ class Writer:
     ) -> None:
         """A trial begins, or begins again: `name` is its recipe in words, `config` a spec without domains.
 
-        Here and below `at` is when that was, in milliseconds since 1970, by default now. MLflow takes the
-        same figure of the same moment only once, so that all of a search may be told again.
+        Here and below `at` is when that was, in milliseconds since 1970, by default now. MLflow keeps a
+        metric of one moment only once, so all of a search may be logged again.
         """
         whole = json.dumps(config, default=str)
         fits = len(whole) <= names.LONGEST_CONFIG_TAG
         self._enter(uid, "running", {**tags, **({names.CONFIG: whole} if fits else {})}, name=name)
         if not fits:
-            self.text(uid, whole, names.CONFIG_FILE)
+            self.log_text(uid, whole, names.CONFIG_FILE)
         with self._work(uid) as work:
             work.born = at or work.born
             work.params |= names.flatten(config)
             work.points.append(Point(at or now(), 0, names.numbers(config)))
 
-    def epoch(
+    def log_epoch(
         self, uid: str | None, step: int, metrics: Mapping[str, float], *, at: int | None = None
     ) -> None:
-        """Metrics of one epoch, stored as `epoch/…`, apart from the final ones."""
+        """Log the metrics of one epoch as `epoch/…`, apart from the final ones."""
         named = {names.EPOCH_PREFIX + key: value for key, value in metrics.items()}
-        self.metrics(uid, named, step, at=at)
+        self.log_metrics(uid, named, step, at=at)
 
-    def metrics(
+    def log_metrics(
         self, uid: str | None, metrics: Mapping[str, float], step: int = 0, *, at: int | None = None
     ) -> None:
-        """Metrics under their own names; an infinite one is left out."""
+        """Log metrics under their own names; infinite ones are left out."""
         values = {names.metric_key(key): value for key, value in names.finite(metrics).items()}
         with self._work(uid) as work:
             work.points.append(Point(at or now(), step, values))
 
-    def finish(
+    def end_trial(
         self,
         uid: str,
         state: Literal["complete", "failed", "stopped"],
-        metrics: Mapping[str, float],
         tags: Mapping[str, str],
         *,
         at: int | None = None,
     ) -> None:
-        """A trial ended, with these final objectives."""
-        if metrics:
-            self.metrics(uid, metrics, at=at)
+        """A trial ended; its final metrics are logged before."""
         self._enter(uid, state, tags, at=at)
 
-    def tag(self, uid: str | None, tags: Mapping[str, str]) -> None:
+    def set_tags(self, uid: str | None, tags: Mapping[str, str]) -> None:
         """Set tags; the last value of each wins."""
         with self._work(uid) as work:
             work.tags |= {key: names.clip(str(value), names.LONGEST_TAG) for key, value in tags.items()}
 
-    def experiment(self, tags: Mapping[str, str]) -> None:
+    def set_experiment_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags of the experiment, such as the views that its page offers."""
         with self._work(None) as work:
             work.shared |= tags
 
-    def artifact(self, uid: str | None, path: Path, folder: str | None = None) -> None:
+    def log_artifact(self, uid: str | None, path: Path, folder: str | None = None) -> None:
         """Store a file, or what a folder holds. It must stay in place until it is written."""
         with self._work(uid) as work:
             work.put(Upload(path, folder))
 
-    def text(self, uid: str | None, text: str, file: str) -> None:
+    def log_text(self, uid: str | None, text: str, file: str) -> None:
         """Store `text` as the artifact `file`, replacing it."""
         with self._work(uid) as work:
             work.put(Text(file, text))
@@ -157,10 +154,10 @@ class Writer:
         self._enter(None, state, {})
 
     def close(self, timeout: float) -> bool:
-        """Wait for the rest to be written, at most `timeout` seconds from one run to the next.
+        """Wait for the rest to be written, as long as no run takes more than `timeout` seconds.
 
-        A store that is only slow, and has thousands of trials to take, is waited for. Returns True when
-        everything has arrived.
+        So a slow store is waited for, however many trials it has to take. Returns True when everything has
+        arrived.
         """
         with self._changed:
             self._patience, self._deadline = timeout, time.monotonic() + timeout
@@ -190,7 +187,7 @@ class Writer:
         name: str = "",
         at: int | None = None,
     ) -> None:
-        self.tag(uid, {**tags, names.STATE: state})
+        self.set_tags(uid, {**tags, names.STATE: state})
         with self._work(uid) as work:
             work.name = name or work.name
             work.enter(state, at)

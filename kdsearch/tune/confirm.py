@@ -13,22 +13,23 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kdsearch.errors import InputError, KdsearchError
+from kdsearch.filenames import CHECKPOINT, STUDENT
 from kdsearch.files import write_whole
 from kdsearch.measure import figures_of
 from kdsearch.pareto import sort_front, to_csv
 from kdsearch.pareto.confirmed import Confirmed, judge
 from kdsearch.registry import metric
-from kdsearch.space import fingerprint
+from kdsearch.space import fingerprint, without_teachers
 from kdsearch.spec import Spec
 from kdsearch.storage import local, mirrored, remove, send
 from kdsearch.tracking import Writer
 from kdsearch.tracking.names import UID
 from kdsearch.tune.cluster import check_address, check_this_machine, connected, start_slots
-from kdsearch.tune.folder import LOCK, RAYS, any_folder, read_about, tidy
+from kdsearch.tune.folder import RAYS, any_folder, read_about, tidy
 from kdsearch.tune.gallery import read_album, scores, show
-from kdsearch.tune.jobs import ClusterError, JobError
-from kdsearch.tune.ledger import without_teachers
-from kdsearch.tune.records import CHECKPOINT, WORKERS
+from kdsearch.tune.jobs import ClusterError, Job, JobError
+from kdsearch.tune.records import WORKERS
+from kdsearch.tune.search_lock import LOCK
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.status import told_running
 from kdsearch.tune.stopping import StoppedError
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What came of it: the judgement, every fresh run (`uid`, `seed`, metrics), and the files written."""
+    """The result: the judgement, every fresh run (`uid`, `seed`, metrics), and the files written."""
 
     confirmed: Confirmed
     runs: pd.DataFrame
@@ -76,9 +77,9 @@ def run_confirm(
         uri: MLflow's address.
         reference: The point up to which its hypervolumes count.
         seeds: Fresh runs of each recipe, at least 2.
-        top: Only so many members, the best by the first objective.
+        top: How many members at most, the best by the first objective.
         address: Of a Ray cluster; None starts Ray here.
-        display: Where it shows how it is going.
+        display: Shows the progress.
 
     Raises:
         InputError: When there is no front (yet), nowhere to train, or another process holds the search.
@@ -143,7 +144,7 @@ def _keep(confirmed: Confirmed, runs: pd.DataFrame, folder: Path, writer: Writer
     tables = {"confirmed.csv": confirmed.table, "confirmed_runs.csv": runs}
     for name, table in tables.items():
         write_whole(folder / name, to_csv(table))
-        writer.artifact(None, folder / name)
+        writer.log_artifact(None, folder / name)
     verdicts = keep_verdicts(confirmed, folder)
     tell_verdicts(folder, writer)
     return [*(folder / name for name in tables), verdicts]
@@ -217,9 +218,15 @@ def _train(
 def _one(
     place: Path, config: dict[str, Any], uid: str, seed: int, slots: Slots, display: Display
 ) -> dict[str, Any] | None:
-    job = {"uid": f"confirm-{uid}", "kind": "confirm", "config": config, "repeat": seed}
+    job: Job = {
+        "uid": f"confirm-{uid}",
+        "kind": "confirm",
+        "config": config,
+        "folder": str(place.absolute()),
+        "repeat": seed,
+    }
     try:
-        post = slots.run({**job, "folder": str(place.absolute())})
+        post = slots.run(job)
     except StoppedError:
         return None
     except ClusterError:
@@ -229,7 +236,7 @@ def _one(
         return None
     if post["stopped"]:
         return None
-    for pattern in ("student.*", CHECKPOINT):
+    for pattern in (STUDENT, CHECKPOINT):
         remove(place, pattern)
     place.mkdir(parents=True, exist_ok=True)
     write_whole(place / "metrics.json", json.dumps(post["metrics"]))

@@ -1,4 +1,4 @@
-"""What a person sees of a running search: a live table on a terminal, plain lines elsewhere."""
+"""The progress of a search: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from kdsearch.tune.records import Record
 
 
 class Display(Protocol):
-    """Where a search shows how it is going."""
+    """Shows the progress of a search."""
 
     def note(self, text: str) -> None:
-        """Something worth a line."""
+        """Show a line of text."""
 
     def update(self, ledger: Ledger, planned: int, record: Record) -> None:
         """`record` began or ended."""
@@ -86,7 +86,7 @@ class LiveTable:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def update(self, ledger: Ledger, planned: int, record: Record) -> None:
-        """Draw the table anew."""
+        """Redraw the table."""
         if self._live is None:
             self._started, self._before = time.monotonic(), ledger.counts.total()
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
@@ -99,7 +99,7 @@ class LiveTable:
         self._live.update(Group(self._progress, self._states(ledger), self._running(ledger)))
 
     def close(self) -> None:
-        """Take the table away."""
+        """Remove the table."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -157,7 +157,7 @@ class Logged:
         with (
             suppress(OSError),
             self._file.open("a", encoding="utf-8") as file,
-        ):  # a full disk is told of elsewhere
+        ):  # a full disk is reported elsewhere
             show(Lines(Console(file=file, width=10_000)))
 
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from kdsearch.tune.jobs import JobError
+from kdsearch.tune.jobs import Job, JobError
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.slots import Slots
 
-#: Seconds that MLflow's thread may take to catch up, before its work is measured along with the students.
+#: Seconds to wait for MLflow's thread to catch up, lest its work disturb the measurements.
 _SETTLING = 10.0
 
 
 def measure_front(ledger: Ledger, slots: Slots) -> None:
-    """Take the figures that are taken once, one member after the other and nothing beside it.
+    """Take the final figures of each member of the front, one after the other, with nothing beside it.
 
-    The test split is not touched by anything else. Latencies replace the estimates taken beside running
-    trials; a member that these no longer support leaves the front. Last, what each gains by its teachers.
+    The test split is used here and nowhere else. Latencies replace the estimates that were taken beside
+    running trials; a member that no longer belongs to the front then leaves it. Last comes what each member
+    gains by its teachers.
     """
     ledger.writer.settle(_SETTLING)
     found: dict[str, dict[str, Any]] = {}
     for uid in ledger.front.keys:
-        job = {
+        job: Job = {
             "uid": f"finish-{uid}",
             "kind": "finish",
             "config": ledger[uid].config,
@@ -32,7 +33,7 @@ def measure_front(ledger: Ledger, slots: Slots) -> None:
             found[uid] = slots.run(job)["metrics"]
         except JobError as error:
             ledger.explain(uid, f"could not be measured again: {error}")
-    # Told only now: telling one would have been beside the next.
+    # Reported after the loop, so that logging one does not disturb timing the next.
     for uid, metrics in found.items():
         ledger.remeasure(uid, metrics)
     ledger.rebuild_front()

@@ -1,33 +1,27 @@
-"""The folder of a search: its name, who runs it, what it is, and what is asked of it."""
+"""The folder of a search: making or finding it, what it says of the search, and requests to stop."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import math
 import os
 import re
-import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from kdsearch.errors import InputError, nearest
+from kdsearch.filenames import CHECKPOINT, SPEC
 from kdsearch.files import sweep
 from kdsearch.spec import Spec, load_spec
-from kdsearch.storage import beating, check, fetch, names, peek, remove, remove_folder, send
-from kdsearch.tune.records import CHECKPOINT, write_json
+from kdsearch.storage import check, fetch, names, remove, remove_folder, send
+from kdsearch.tune.records import write_json
+from kdsearch.tune.search_lock import LOCK, described, held, holder, is_locked_here, runner
 
-SPEC, ABOUT, LOG, TEACHERS = "spec.yaml", "search.json", "log.txt", "teachers.yaml"
-LOCK, _STOP = "lock", "stop"
+ABOUT, LOG = "search.json", "log.txt"
+_STOP = "stop"
 #: Folders that Ray fills.
 RAYS = ("train", "tune")
-#: Seconds after which a process on another machine that gave no sign of life is taken for dead.
-_DEAD = 60.0
-#: The storage folder of a spec that names none.
-STORAGE = "kdsearch_store"
 
 
 def searches(storage: Path) -> Path:
@@ -38,7 +32,7 @@ def searches(storage: Path) -> Path:
 def find_folder(storage: Path, name: str) -> Path:
     """The folder of a search. Raises InputError, with the nearest name, when there is none."""
     folder = searches(storage) / name
-    if _lock_text(folder) is None:  # who holds it here has all of it
+    if not is_locked_here(folder):  # otherwise all of it is here
         fetch(folder, without=(LOCK, CHECKPOINT))
     if not (folder / SPEC).is_file():
         known = names(searches(storage))
@@ -48,10 +42,10 @@ def find_folder(storage: Path, name: str) -> Path:
 
 @contextmanager
 def new_folder(storage: Path, wished: str, given: str | None) -> Iterator[Path]:
-    """A new folder, held: it is ours alone. It goes again when nothing was written to it.
+    """Make a new folder and hold its lock. It is removed again when nothing was written to it.
 
     Raises:
-        InputError: When the name that was given is taken, or is no name.
+        InputError: When the name that was given is taken, or not valid.
     """
     if given is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", given):
         raise InputError(f"--name {given}: expected letters, digits, '_', '.' and '-'")
@@ -60,13 +54,13 @@ def new_folder(storage: Path, wished: str, given: str | None) -> Iterator[Path]:
     number, folder = 1, searches(storage) / (given or wished)
     while not _made(folder):
         if given is not None:
-            held = runner(folder)
-            more = f"it runs in process {held}" if held else f"--resume {given} goes on with it"
+            process = runner(folder)
+            more = f"it runs in process {process}" if process else f"--resume {given} goes on with it"
             raise InputError(f"--name {given}: there is a search of this name in {searches(storage)}; {more}")
         number += 1
         folder = searches(storage) / f"{wished}-{number}"
     try:
-        with _held(folder):
+        with held(folder):
             yield folder
     finally:
         with suppress(OSError):  # it is not empty: something was begun
@@ -76,7 +70,7 @@ def new_folder(storage: Path, wished: str, given: str | None) -> Iterator[Path]:
 
 @contextmanager
 def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
-    """The folder of a search that was begun before, held.
+    """Hold the lock of the folder of an earlier search.
 
     Args:
         storage: Where it is.
@@ -87,8 +81,8 @@ def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
         InputError: When there is none of that name, or another process holds it.
     """
     folder = find_folder(storage, name)
-    with _held(folder, work):
-        # Whoever held it is gone, and so is whoever waited for this lock of Optuna's.
+    with held(folder, work):
+        # Its last holder is gone, and with it whoever held this lock of Optuna's.
         (folder / "study.journal.lock").unlink(missing_ok=True)
         sweep(folder)
         remove(folder, _STOP)
@@ -97,10 +91,10 @@ def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
 
 @contextmanager
 def any_folder(storage: Path, name: str, work: str) -> Iterator[Path]:
-    """The folder of a search, held by the command `work`; made where this machine has none."""
+    """Hold the lock of a search's folder for the command `work`; it is made where this machine has none."""
     folder = searches(storage) / name
     folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder, work):
+    with held(folder, work):
         fetch(folder, without=(LOCK, CHECKPOINT))
         yield folder
 
@@ -115,7 +109,7 @@ def check_same_space(folder: Path, spec: Spec) -> None:
 
 
 def _changed(folder: Path, spec: Spec) -> list[str]:
-    """The keys in which a search was begun otherwise, of those that make its trials what they are."""
+    """The keys in which an earlier search differs from `spec`, of those that its trials depend on."""
     earlier, given = load_spec(folder / SPEC).plain(), spec.plain()
     fixed = {
         key: (earlier[key], given[key]) for key in earlier if key not in ("search", "compute", "tracking")
@@ -125,7 +119,7 @@ def _changed(folder: Path, spec: Spec) -> list[str]:
 
 
 def check_storage(storage: Path) -> None:
-    """Raise InputError unless the folder is there or can be made, without making it, and its bucket too."""
+    """Raise InputError unless the folder, and its bucket, can be written; makes nothing."""
     check(storage)
     above = storage.absolute()
     while not above.exists():
@@ -134,46 +128,13 @@ def check_storage(storage: Path) -> None:
         raise InputError(f"compute.storage: {storage} cannot be written: {above} is no folder of yours")
 
 
-def runner(folder: Path) -> str | None:
-    """Which process runs a search, as `pid on host`; None when nobody does."""
-    process, work = holder(folder) or ("", "")
-    return process if process and not work else None
-
-
-def holder(folder: Path) -> tuple[str, str] | None:
-    """Which process holds a search, as `pid on host`, and its command: '' for the search itself."""
-    if (here := _lock_text(folder)) is not None:
-        return _parsed(here)
-    age, text = peek(folder / LOCK) or (math.inf, "")
-    elsewhere = not _parsed(text)[0].endswith(f" on {socket.gethostname()}")
-    return _parsed(text) if elsewhere and age < _DEAD else None
-
-
-def _parsed(text: str) -> tuple[str, str]:
-    process, _, work = text.partition("\n")
-    return process, work
-
-
-def _lock_text(folder: Path) -> str | None:
-    """What a lock in this very folder says, where somebody holds it."""
-    try:
-        with (folder / LOCK).open("r", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return file.read() or "unknown"
-    except FileNotFoundError:
-        pass
-    return None
-
-
 def write_about(folder: Path, **changes: Any) -> None:
-    """Set keys of what is known of the search as a whole."""
+    """Set keys of the file about the search as a whole."""
     write_json(folder / ABOUT, {**read_about(folder), **changes})
 
 
 def read_about(folder: Path) -> Mapping[str, Any]:
-    """What is known of the search as a whole.
+    """The file about the search as a whole; empty where it cannot be read.
 
     `state`, `experiment`, `tags`, `reason`, and `uid`, that of its run in MLflow.
     """
@@ -185,7 +146,7 @@ def read_about(folder: Path) -> Mapping[str, Any]:
 
 
 def begun_before(storage: Path, spec: Spec) -> str | None:
-    """The search that the same command began last, when it has not come to its end: it is to be resumed.
+    """The latest search that the same command began, if it is unfinished and so should be resumed.
 
     Raises:
         InputError: When it still runs.
@@ -202,8 +163,8 @@ def begun_before(storage: Path, spec: Spec) -> str | None:
                 continue
         except InputError:  # it cannot be read, or a part of it is no longer there
             continue
-        if (held := holder(folder)) is not None:
-            raise InputError(f"{_held_by(folder, *held)}; --name NAME begins another beside it")
+        if (who := holder(folder)) is not None:
+            raise InputError(f"{described(folder, *who)}; --name NAME begins another beside it")
         return name if read_about(folder).get("state", "complete") != "complete" else None
     return None
 
@@ -236,7 +197,7 @@ def _made(folder: Path) -> bool:
     try:
         folder.mkdir()
     except FileExistsError:
-        # One whose search was killed before it began is as good as new.
+        # It may be left by a search that was killed before it began.
         if not (folder / LOCK).exists():
             return False
     if set(names(folder)) - {LOCK} or holder(folder) is not None:
@@ -244,55 +205,3 @@ def _made(folder: Path) -> bool:
             folder.rmdir()
         return False
     return True
-
-
-@contextmanager
-def _held(folder: Path, work: str = "") -> Iterator[None]:
-    """Hold the lock of a search; the system frees it when this process dies, however it does."""
-    if (held := holder(folder)) is not None:
-        raise InputError(_taken(folder, *held))
-    path = folder / LOCK
-    file = _lock(path)
-    try:
-        file.truncate(0)
-        file.write(f"{os.getpid()} on {socket.gethostname()}" + (f"\n{work}" if work else ""))
-        file.flush()
-        with beating(path):
-            # Of two that began at once, the bucket has the sign of life of the later.
-            if (last := peek(path)) is not None and last[1] != path.read_text(encoding="utf-8"):
-                raise InputError(_taken(folder, *_parsed(last[1])))
-            yield
-    finally:
-        with suppress(OSError):
-            remove(folder, LOCK)
-        file.close()
-
-
-def _taken(folder: Path, process: str, work: str = "") -> str:
-    return f"{_held_by(folder, process, work)}; try again when that has ended"
-
-
-def _held_by(folder: Path, process: str, work: str = "") -> str:
-    holds = f"is held by `kdsearch {work}`, which runs" if work else "runs"
-    return f"search '{folder.name}' {holds} in process {process}"
-
-
-def _lock(path: Path) -> IO[str]:
-    tries = 3  # `runner` may be looking just now
-    while True:
-        file = path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if tries := tries - 1:
-                file.close()
-                time.sleep(0.05)
-                continue
-            file.seek(0)
-            who = file.read() or "another process"
-            file.close()
-            raise InputError(_taken(path.parent, *_parsed(who))) from None
-        with suppress(FileNotFoundError):
-            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                return file
-        file.close()  # Its last holder deleted it between our opening and our locking it.

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two drawings, and how many times longer than a drawing took the pause after it is at least:
-#: drawing takes no more than a twentieth of one core.
+#: The least pause between two drawings in seconds, and as a multiple of the time that the last one took, so
+#: that drawing takes no more than a twentieth of one core.
 _PAUSE, _SHARE = 30.0, 20.0
 
 
@@ -61,7 +61,7 @@ def scores(teachers: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
 
 def show(album: Album, folder: Path, writer: Writer) -> list[Path]:
-    """Write all there is to see of a search to `folder` and its run; returns the files, the report first."""
+    """Write report, pictures and tables to `folder` and to MLflow; returns the files, the report first."""
     folder.mkdir(parents=True, exist_ok=True)
     files = write_pictures(album, folder)
     tables = {"front.csv": album.front, "trials.csv": album.trials}
@@ -71,14 +71,14 @@ def show(album: Album, folder: Path, writer: Writer) -> list[Path]:
     write_whole(folder / FILE, table_text(album.front))
     files = [folder / "report.html", *files, *(folder / file for file in tables)]
     for path in files:
-        writer.artifact(None, path)
+        writer.log_artifact(None, path)
     log_table(writer, folder / FILE)
     return [*files, folder / FILE]
 
 
 @contextmanager
 def refreshed(album: Callable[[], Album], folder: Path, writer: Writer) -> Iterator[None]:
-    """While open, draw the search anew every now and then, beside what it does, when a trial has ended."""
+    """While open, redraw the search from time to time, in the background, when another trial has ended."""
     shown = 0
 
     def draw() -> float:
@@ -90,7 +90,7 @@ def refreshed(album: Callable[[], Album], folder: Path, writer: Writer) -> Itera
                 shown = len(now.complete)
                 show(now, folder, writer)
         except Exception as error:
-            # A picture is never worth a search; the last drawing, outside this thread, tells of its own.
+            # No picture is worth ending a search for. The last one, outside this thread, raises its errors.
             _log.warning("the search can't be drawn now: %s", error)
         return max(_PAUSE, _SHARE * (time.perf_counter() - began))
 
@@ -101,7 +101,7 @@ def refreshed(album: Callable[[], Album], folder: Path, writer: Writer) -> Itera
 def read_album(
     record: SearchRecord, objectives: Mapping[str, Any], reference: Mapping[str, float], folder: Path
 ) -> Album:
-    """A search as MLflow has it, with what its `folder` holds beside that, where it is on this machine."""
+    """A search as MLflow has it, and what else its `folder` holds, where that is on this machine."""
     trials = record.trials.copy()
     trials["curve"] = pd.Series([_curve(folder / "trials" / str(uid)) for uid in trials["uid"]], dtype=object)
     return Album(

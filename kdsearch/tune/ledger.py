@@ -1,28 +1,25 @@
-"""What a search has done so far: every trial, and the front of the finished ones."""
+"""What a search has done so far: every trial, and the front of those that are complete."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from kdsearch.constraints import Constraint
-from kdsearch.distill.profile import TABLE, TRACE
+from kdsearch.filenames import CHECKPOINT, STUDENT, WEIGHTS
 from kdsearch.files import has_weights
 from kdsearch.pareto import Front, hypervolume
 from kdsearch.pareto.front import Direction
-from kdsearch.space import body, canonical, fingerprint
+from kdsearch.space import fingerprint, without_teachers
 from kdsearch.storage import fetch, remove
 from kdsearch.tracking import Writer, now
 from kdsearch.tune.records import (
-    CHECKPOINT,
     DRIVERS,
     RESULT,
-    WEIGHTS,
     Record,
     State,
     curve_point,
@@ -34,17 +31,10 @@ from kdsearch.tune.records import (
     write_result,
     write_trial,
 )
+from kdsearch.tune.trial_log import TrialLog
 
-#: In the folder of a search: its hypervolumes as MLflow is told them, a line each.
+#: In the folder of a search: its hypervolumes as they are logged to MLflow, one per line.
 HYPERVOLUMES = "hypervolume.jsonl"
-
-
-def without_teachers(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The same student, trained in the same way from labels alone."""
-    labels = {"name": "ce", "weight": 1.0, "label_smoothing": 0.0}
-    teachers = {"members": [], "combine": {"name": "mean"}, "dropout": 0.0}
-    distill = {"teachers": teachers, "losses": {"ce": labels}}
-    return canonical({**config, "student": body(config["student"]), "distill": distill})
 
 
 class Ledger:
@@ -61,12 +51,13 @@ class Ledger:
         self.constraints = constraints
         self.folder = folder
         self.writer = writer
+        self._log = TrialLog(writer, folder / "trials")
         self.records: dict[str, Record] = {}
-        #: How many trials have ended in each way, and those that run: a search asks for it at every trial.
+        #: How many trials ended in each state, and those that run; kept because every trial asks for them.
         self.counts: Counter[State] = Counter()
         self.running: dict[str, Record] = {}
         self.front = Front(self.objectives)
-        #: The point up to which hypervolumes count; nothing until it is fixed.
+        #: The reference point of hypervolumes; empty until it is fixed.
         self.reference: dict[str, float] = {}
         self._volume = 0.0
 
@@ -99,7 +90,7 @@ class Ledger:
             write_trial(self.trial_folder(uid), record)
             self.records[uid] = record
         self._count(record)
-        self._tell_start(record)
+        self._log.start(record)
         return record
 
     def _count(self, record: Record) -> None:
@@ -109,27 +100,14 @@ class Ledger:
             self.running.pop(record.uid, None)
             self.counts[record.state] += 1
 
-    def _tell_start(self, record: Record) -> None:
-        tags = {
-            "kdsearch.number": str(record.number),
-            "kdsearch.baseline": record.baseline,
-            "kdsearch.front": "false",
-            "kdsearch.reason": "",
-        }
-        self.writer.trial(record.uid, record.recipe, record.config, tags, at=record.began)
-
     def epoch(self, uid: str, metrics: Mapping[str, float]) -> None:
-        """A trial finished an epoch. Epochs it has told of already (its worker died) are passed over."""
+        """A trial finished an epoch. Epochs that are known already (its worker died) are skipped."""
         record, epoch = self.records[uid], int(metrics["epoch"])
         if epoch > record.epochs:
             record.epochs, at = epoch, now()
             record.curve.append(curve_point(metrics))
             write_epoch(self.trial_folder(uid), at, metrics)
-            self._tell_epoch(uid, at, metrics)
-
-    def _tell_epoch(self, uid: str, at: int, metrics: Mapping[str, float]) -> None:
-        rest = {key: value for key, value in metrics.items() if key not in ("epoch", "time")}
-        self.writer.epoch(uid, int(metrics["epoch"]), rest, at=at)
+            self._log.epoch(uid, metrics, at)
 
     def end(
         self,
@@ -150,28 +128,18 @@ class Ledger:
         change = self.front.add(uid, metrics) if competes else None
         record.dominated = competes and uid not in self.front
         write_result(self.trial_folder(uid), record)
-        self._tell_end(record)
+        self._log.end(record)
         if change is not None:
             for left in change.left:
                 self._leave(left)
             if change.entered:
                 self._measure_hypervolume()
-                self._enter(uid)
+                self._log.enter_front(uid)
             self._note_hypervolume()
         if not record.unfinished:
             remove(self.trial_folder(uid), CHECKPOINT)
         if uid not in self.front:
             self._drop_weights(uid)
-
-    def _tell_end(self, record: Record) -> None:
-        assert record.state != "running"
-        at = {key: record.taken.get(key, record.ended) for key in numbers(record.metrics)}
-        for moment, keys in groupby(sorted(at, key=at.__getitem__), key=at.__getitem__):
-            self.writer.metrics(record.uid, {key: float(record.metrics[key]) for key in keys}, at=moment)
-        for path in (self.trial_folder(record.uid) / name for name in (TABLE, TRACE)):
-            if path.exists():
-                self.writer.artifact(record.uid, path, "profile")
-        self.writer.finish(record.uid, record.state, {}, {"kdsearch.reason": record.reason}, at=record.ended)
 
     def _measure_hypervolume(self) -> None:
         if self.reference:
@@ -183,14 +151,10 @@ class Ledger:
         if self.reference and len(self.front):
             point = {"time": now(), "trials": self.counts["complete"], "hypervolume": self._volume}
             write_line(self.folder / HYPERVOLUMES, point)
-            self._tell_hypervolume(point)
-
-    def _tell_hypervolume(self, point: Mapping[str, Any]) -> None:
-        volume = {"hypervolume": point["hypervolume"]}
-        self.writer.metrics(None, volume, int(point["trials"]), at=int(point["time"]))
+            self._log.hypervolume(point)
 
     def _hypervolumes(self, *, repair: bool = False) -> list[dict[str, Any]]:
-        """Those that MLflow was told."""
+        """Those that were logged so far."""
         keys = {"time", "trials", "hypervolume"}
         return read_lines(self.folder / HYPERVOLUMES, keys, repair=repair)
 
@@ -198,28 +162,17 @@ class Ledger:
         """Whether every constraint holds."""
         return all(c.holds(metrics.get(c.name, float("nan"))) for c in self.constraints)
 
-    def _enter(self, uid: str) -> None:
-        self.writer.tag(uid, {"kdsearch.front": "true"})
-        folder = self.trial_folder(uid)
-        for path in (*sorted(folder.glob("student.*")), folder / "input.json", folder / "config.yaml"):
-            if path.exists():
-                self.writer.artifact(uid, path, "student")
-
     def _leave(self, uid: str) -> None:
         record = self.records[uid]
         record.dominated = True
         write_result(self.trial_folder(uid), record)
-        self._tell_leave(uid)
-
-    def _tell_leave(self, uid: str) -> None:
-        self.writer.tag(uid, {"kdsearch.front": "false"})
-        self.writer.remove_artifact(uid, "student")
+        self._log.leave_front(uid)
 
     def restore(self, *, rerun: bool) -> None:
-        """Take up the trials of an earlier run.
+        """Read the trials of an earlier run.
 
         Args:
-            rerun: Members of the front that lost their weights are to run again.
+            rerun: Members of the front whose weights are lost are to run again.
         """
         for record in read_records(self.folder / "trials", repair=True):
             self.records[record.uid] = record
@@ -236,53 +189,46 @@ class Ledger:
         self.rebuild_front()
 
     def replay(self) -> None:
-        """Tell the writer all that the files say, at the times at which it happened."""
+        """Log everything that the files say, as of when it happened."""
         for record in self:
-            self._tell_start(record)
+            self._log.start(record)
             for metrics in read_epochs(self.trial_folder(record.uid)):
-                self._tell_epoch(record.uid, metrics["time"], metrics)
+                self._log.epoch(record.uid, metrics, metrics["time"])
             if record.state != "running":
-                self._tell_end(record)
+                self._log.end(record)
             if record.taken:
-                self._tell_conditions(record)
+                self._log.conditions(record)
             if record.uid in self.front:
-                self._enter(record.uid)
+                self._log.enter_front(record.uid)
             elif record.state == "complete":
-                self._tell_leave(record.uid)
+                self._log.leave_front(record.uid)
         for point in self._hypervolumes():
-            self._tell_hypervolume(point)
+            self._log.hypervolume(point)
 
     def prune(self) -> None:
-        """Keep the weights of the front only. Not before the writer is done: it may be reading a file."""
+        """Delete all weights but those of the front. Only once the writer is done: it may be reading them."""
         for record in self:
             if record.uid not in self.front:
                 self._drop_weights(record.uid)
 
     def _drop_weights(self, uid: str) -> None:
-        remove(self.trial_folder(uid), "student.*")
+        remove(self.trial_folder(uid), STUDENT)
 
     def remeasure(self, uid: str, metrics: Mapping[str, Any]) -> None:
-        """Replace figures of a trial by those taken at the end, and note on what."""
+        """Replace figures of a trial by those taken at the end, and note what they were taken on."""
         fetch(self.trial_folder(uid), without=(*DRIVERS, CHECKPOINT))
         record, at = self.records[uid], now()
         record.metrics |= metrics
         record.taken |= dict.fromkeys(metrics, at)
         write_result(self.trial_folder(uid), record)
-        self.writer.metrics(uid, numbers(metrics), at=at)
-        self._tell_conditions(record)
+        self._log.remeasured(record, metrics, at)
 
     def explain(self, uid: str, reason: str) -> None:
         """Note what went wrong with a trial after it had ended."""
         record = self.records[uid]
         record.reason = reason
         write_result(self.trial_folder(uid), record)
-        self.writer.tag(uid, {"kdsearch.reason": reason})
-
-    def _tell_conditions(self, record: Record) -> None:
-        texts = {f"kdsearch.{key}": text for key, text in record.metrics.items() if isinstance(text, str)}
-        self.writer.tag(record.uid, texts)
-        if (path := self.trial_folder(record.uid) / "classes.csv").exists():
-            self.writer.artifact(record.uid, path)
+        self._log.reason(record)
 
     def rebuild_front(self) -> None:
         """The front among its members, after figures of theirs were taken again."""
@@ -325,8 +271,3 @@ class Ledger:
             for record in self
         ]
         return pd.DataFrame(rows)
-
-
-def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The entries that are numbers."""
-    return {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}

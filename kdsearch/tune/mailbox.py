@@ -1,4 +1,4 @@
-"""Between the trials that Tune drives and the worker groups that train them: an actor that waits."""
+"""The actor between the trials that Tune drives and the worker groups that train them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import ray
 
 from kdsearch.tune.jobs import MEASURING, TRAINING, Job, Post
 
-#: A job whose worker group died so often, and came no epoch further, is not tried again.
+#: How often the worker group of a job may die, without a further epoch between, before the job fails.
 ATTEMPTS = 3
 
 
@@ -21,14 +21,14 @@ class Mailbox:
 
     Every worker of a group asks for job number 0, 1, 2, … and gets the same one. A group that starts anew (a
     worker died) says so with a fresh `token` and is given the job it was at again. A group that gives no sign
-    of life for too long is killed from here: a thread of its own could be held up by what holds it up.
+    of life for too long is killed from here: what hangs it could hang a watchdog thread of its own as well.
     """
 
     def __init__(self, patience: float, workers: int = 1, measuring: int | None = None) -> None:
         """
         Args:
-            patience: Seconds that may pass between two posts of a job.
-            workers: Of a group that trains.
+            patience: The most seconds between two posts of a job.
+            workers: How many workers a group that trains has.
             measuring: The slot of the group that measures; by default any does.
         """
         self._measuring = measuring
@@ -43,18 +43,18 @@ class Mailbox:
         self._gone: set[int] = set()
         self._closed = self._halted = False
         self._failure = ""
-        self._patience, self._size = patience, workers
+        self._patience, self._workers_per_group = patience, workers
         self._workers: dict[int, list[Any]] = {}
         self._heard: dict[str, float] = {}
         self._watch: asyncio.Task[None] | None = None
         self._changed = asyncio.Condition()
 
     async def submit(self, job: Job) -> None:
-        """Queue a job; `uid` names it. A job that is here already is left to go on."""
+        """Queue a job; `uid` names it. One that is known already is left as it is."""
         async with self._changed:
             if job["uid"] not in self._posts:
                 self._posts[job["uid"]] = []
-                if self._halted and job.get("kind") in TRAINING:
+                if self._halted and job["kind"] in TRAINING:
                     self._add(job["uid"], {"stopped": True, "done": True})
                 elif self._failure:
                     self._add(job["uid"], {"error": self._failure, "blame": "cluster", "done": True})
@@ -65,8 +65,8 @@ class Mailbox:
     async def take(self, slot: int, token: str, number: int, worker: Any = None) -> Job | None:
         """Job `number` of the group in `slot`, waiting until there is one; None means that none will come.
 
-        `worker` is the handle of the actor that asks. Who dies while it waits here would go on waiting, and
-        be given a job: once the group has started anew there are none for its former `token`.
+        `worker` is the handle of the actor that asks. The call of a worker that died while it waited is still
+        waiting here: once its group has restarted, no job is given to the former `token`.
         """
         self._watch = self._watch or asyncio.create_task(self._look())
         async with self._changed:
@@ -95,7 +95,7 @@ class Mailbox:
         """Keep only the last two of the jobs that every worker of a group has done."""
         asked = self._asked[slot]
         asked[number] += 1
-        if asked[number] == (1 if slot == self._measuring else self._size):
+        if asked[number] == (1 if slot == self._measuring else self._workers_per_group):
             del asked[number]
             if 1 < number <= len(jobs := self._taken[slot][1]):
                 jobs[number - 2] = None
@@ -103,7 +103,7 @@ class Mailbox:
     def _next(self, slot: int) -> Job | None:
         """The first job that waits and is for the group in `slot`, taken out."""
         for job in self._waiting:
-            if self._measuring is None or (slot == self._measuring) == (job.get("kind") in MEASURING):
+            if self._measuring is None or (slot == self._measuring) == (job["kind"] in MEASURING):
                 self._waiting.remove(job)
                 return job
         return None
@@ -166,7 +166,7 @@ class Mailbox:
         self._posts[uid].append(post)
         self._heard[uid] = time.monotonic()
         if (epoch := post.get("epoch", {}).get("epoch", 0)) > self._reached.get(uid, 0):
-            # Over days a node may be taken away any number of times.
+            # It made progress: over days, its node may be preempted any number of times.
             self._reached[uid] = epoch
             del self._deaths[uid]
         if post.get("done"):
@@ -174,7 +174,7 @@ class Mailbox:
             self._heard.pop(uid)
 
     async def post(self, uid: str, post: Post) -> bool:
-        """Add to what a job has to say; `done` ends it. Returns False when it should stop."""
+        """Add a post to a job; `done` ends it. Returns False when the job should stop."""
         async with self._changed:
             if uid in self._posts and uid not in self._ended:
                 self._add(uid, post)
@@ -182,14 +182,14 @@ class Mailbox:
             return uid not in self._stopped
 
     async def posts(self, uid: str, start: int) -> list[Post]:
-        """What a job has said, from post number `start` on, waiting until there is something."""
+        """The posts of a job from number `start` on; waits until there is one."""
         async with self._changed:
             while len(self._posts[uid]) <= start:
                 await self._changed.wait()
             return self._posts[uid][start:]
 
     async def forget(self, uid: str) -> None:
-        """Drop a job that has ended, and all it said."""
+        """Drop a job that has ended, and its posts."""
         async with self._changed:
             for kept in (self._posts, self._heard, self._deaths, self._reached):
                 kept.pop(uid, None)
@@ -197,7 +197,7 @@ class Mailbox:
             self._stopped.discard(uid)
 
     async def stop(self, uid: str | None = None) -> None:
-        """Ask a job, or all, to stop after the epoch they are at; those still waiting end at once.
+        """Ask a job, or all, to stop after the current epoch; those still waiting end at once.
 
         After all were stopped, no training begins any more.
         """
@@ -205,8 +205,8 @@ class Mailbox:
             self._halted = self._halted or uid is None
             stopping = set(self._posts) if uid is None else {uid}
             self._stopped |= stopping
-            # What measures is soon done, and somebody waits for it.
-            for job in [j for j in self._waiting if j["uid"] in stopping and j.get("kind") in TRAINING]:
+            # Measuring is soon done, and its result is waited for.
+            for job in [j for j in self._waiting if j["uid"] in stopping and j["kind"] in TRAINING]:
                 self._waiting.remove(job)
                 self._add(job["uid"], {"stopped": True, "done": True})
             self._changed.notify_all()

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError
-from kdsearch.space import RandomTrial, body, canonical, fingerprint, sample
+from kdsearch.space import RandomTrial, body, canonical, fingerprint, sample, without_teachers
 from kdsearch.spec import Spec
-from kdsearch.tune.ledger import Ledger, without_teachers
+from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.records import Record
 
 if TYPE_CHECKING:
@@ -72,15 +72,16 @@ class Proposals:
         self._objectives = list(ledger.objectives)
         self._queue: deque[Proposal] = deque()
         self._asked: dict[str, optuna.Trial] = {}
-        self._begun: deque[optuna.Trial] = deque()
+        #: Suggestions that the study has made and no trial has begun with.
+        self._pending: deque[optuna.Trial] = deque()
         self._proposed = 0
         self._stopped = False
 
     def resume(self) -> None:
-        """Go on from the records that the ledger restored: they say what is done, the study follows.
+        """Continue from the records that the ledger restored, and bring the study in line with them.
 
-        Trials that were not finished are proposed again, and suggestions that had not begun come first. What
-        the study does not know, because its journal was lost, it is told.
+        Trials that were not finished are proposed again, and suggestions that had not begun come first. A
+        study that has lost its journal is told of all trials again.
         """
         import optuna
 
@@ -95,7 +96,7 @@ class Proposals:
             elif frozen.state == optuna.trial.TrialState.RUNNING:
                 self._take_up(optuna.Trial(self.study, frozen._trial_id), uid)
             else:
-                self._begun.append(self.study.ask())  # a random draw, waiting to be asked for
+                self._pending.append(self.study.ask())  # a random draw, waiting to be asked for
         for record in self.ledger:
             if record.params and record.uid not in known | self._asked.keys():
                 self._enter(record)
@@ -105,7 +106,7 @@ class Proposals:
     def _take_up(self, trial: optuna.Trial, uid: str | None) -> None:
         """A trial that the study believes to be running."""
         if uid is None or uid not in self.ledger:
-            self._begun.append(trial)
+            self._pending.append(trial)
         elif not self.ledger[uid].unfinished:
             self._tell(trial, self.ledger[uid])
         elif uid in self._asked:
@@ -147,7 +148,7 @@ class Proposals:
         return self._queue.popleft() if self._queue else Finished()
 
     def tell(self, record: Record) -> None:
-        """What became of a config that was proposed. The study waits for one that goes on when resumed."""
+        """Report how a proposed config ended; one that goes on when resumed has not, for the study."""
         if record.unfinished:
             return
         if (trial := self._asked.pop(record.uid, None)) is not None:
@@ -169,7 +170,7 @@ class Proposals:
         for attempt in range(_SUGGESTED + _DRAWN):
             if attempt >= _SUGGESTED:
                 self.study.enqueue_trial(self._draw(attempt))
-            trial = self._begun.popleft() if self._begun else self.study.ask()
+            trial = self._pending.popleft() if self._pending else self.study.ask()
             drawn, reason = sample(self.spec, trial), ""
             try:
                 config = canonical(self._resolve(drawn))
@@ -193,7 +194,7 @@ class Proposals:
         return drawn.params
 
     def _refusal(self, trial: optuna.Trial, config: Mapping[str, Any]) -> str:
-        """Why a config is not worth a run; '' when it may run. The constraints are noted with the trial."""
+        """Why a config must not run; '' when it may. Constraints that are broken are noted with the trial."""
         if not config["distill"]["losses"]:
             return "no loss acts"
         try:

@@ -1,4 +1,4 @@
-"""The files of a trial: what a search is taken up from, and MLflow rebuilt, after anything.
+"""The files of a trial, from which a search is resumed and its runs in MLflow are rebuilt.
 
 `trial.json` is written when a trial begins and says what it is, `epochs.jsonl` has a line for each epoch,
 `result.json` is written when it ends and says everything. A file that is cut short is thrown away.
@@ -13,19 +13,19 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from kdsearch.filenames import CHECKPOINT, CLASSES, CONFIG, INPUT, STUDENT
 from kdsearch.files import sweep, write_whole
 from kdsearch.space import config_yaml, describe, fingerprint
 
 State = Literal["running", "complete", "failed", "stopped"]
 
 TRIAL, RESULT, EPOCHS = "trial.json", "result.json", "epochs.jsonl"
-WEIGHTS, CHECKPOINT = "student.safetensors", "checkpoint.pt"
-#: The calls in which a trial failed.
+#: The traceback of a trial that failed.
 TRACEBACK = "error.txt"
 #: The files of a trial that the search writes, and, of the others, those that only a worker may write.
-DRIVERS = (TRIAL, RESULT, EPOCHS, "config.yaml")
-WORKERS = ("student.*", "input.json", "classes.csv", CHECKPOINT, TRACEBACK)
-#: Why a trial is `stopped` that goes on when its search is resumed.
+DRIVERS = (TRIAL, RESULT, EPOCHS, CONFIG)
+WORKERS = (STUDENT, INPUT, CLASSES, CHECKPOINT, TRACEBACK)
+#: The reason of a `stopped` trial that goes on when its search is resumed.
 INTERRUPTED = "the search was stopped"
 
 
@@ -33,10 +33,10 @@ INTERRUPTED = "the search was stopped"
 class Record:
     """One trial. `baseline` is '', 'labels' (no teacher), or 'kd' (plain distillation).
 
-    `params` are those of Optuna's trial. Times are milliseconds since 1970: MLflow takes a figure of one
-    moment only once, so that what it was told before can be told again. `taken` has the times of those
-    metrics that were taken after the trial had ended. `dominated` is what a trial stays that once was, though
-    the figures that drove it out be measured anew: its weights are gone.
+    `params` are those of Optuna's trial. Times are milliseconds since 1970: MLflow keeps a metric of one
+    moment only once, so that it can be logged again. `taken` has the times of those metrics that were taken
+    after the trial had ended. A trial that was `dominated` once stays so, even if the metrics that dominated
+    it are measured again: its weights are gone.
     """
 
     uid: str
@@ -67,20 +67,20 @@ class Record:
 
 
 def write_trial(folder: Path, record: Record) -> None:
-    """Note that a trial begins."""
+    """Write the files of a trial that begins."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.yaml", config_yaml(record.config))
+    write_whole(folder / CONFIG, config_yaml(record.config))
     write_json(folder / TRIAL, asdict(record))
 
 
 def write_result(folder: Path, record: Record) -> None:
-    """Note what became of a trial."""
+    """Write the result of a trial."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RESULT, asdict(record))
 
 
 def write_epoch(folder: Path, time: int, metrics: Mapping[str, float]) -> None:
-    """Note an epoch."""
+    """Append an epoch."""
     write_line(folder / EPOCHS, {"time": time, **metrics})
 
 
@@ -127,8 +127,8 @@ def read_lines(path: Path, keys: set[str], *, repair: bool = False) -> list[dict
 def read_records(trials: Path, *, repair: bool = False) -> list[Record]:
     """Every trial, in the order in which they began.
 
-    `repair` deletes what is damaged or was not finished being written, and with it trials of which nothing
-    is left. Only for who holds the search: others would delete what is being written.
+    `repair` deletes files that are damaged or cut short, and trials of which nothing is left. Only the
+    process that holds the search may ask for it: another would delete what is being written.
     """
     folders = sorted(path for path in trials.iterdir() if path.is_dir()) if trials.is_dir() else []
     if repair:

@@ -1,4 +1,4 @@
-"""The point up to which the hypervolume of a search counts, fixed before its first trial."""
+"""The reference point of a search's hypervolumes, fixed before its first trial."""
 
 from __future__ import annotations
 
@@ -15,21 +15,19 @@ from kdsearch.pareto.words import is_fraction
 from kdsearch.registry import metric
 from kdsearch.space import RandomTrial, corners, sample
 from kdsearch.spec import Spec, load_spec
-from kdsearch.tune.jobs import JobError
+from kdsearch.tune.jobs import Job, JobError
 from kdsearch.tune.records import write_json
 from kdsearch.tune.slots import Slots
 
 #: In the folder of a search.
 FILE = "reference.json"
-#: Of the search's run in MLflow: what the file says.
-TAG = "kdsearch.reference"
 
 
 def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:
     """The reference point of a search, by metric, kept in its folder: fixed once, and then read.
 
-    A fraction counts from its worst, 0 or 1. Every other objective counts from the worst that an untrained
-    student at the extremes of the space comes to, and 10% of that beyond.
+    For a fraction it is the worst value, 0 or 1. For every other objective it is 10% beyond the worst figure
+    of an untrained student at the extremes of the space.
 
     Raises:
         KdsearchError: When no extreme student can be measured.
@@ -63,14 +61,14 @@ def _beyond(figures: pd.Series[float], way: Direction) -> float:
 
 
 def _extremes(spec: Spec, slots: Slots, folder: Path) -> list[dict[str, Any]]:
-    """What an untrained student comes to at each of the extremes of the space."""
+    """The figures of an untrained student at each extreme of the space."""
     drawn = sample(spec, RandomTrial(spec.search.seed))
     students = corners(spec.tree()["student"])
     figures, reason = [], ""
     for number, student in enumerate(students):
         config = load_spec({**drawn, "student": student}).plain()
         with TemporaryDirectory(dir=folder) as place:
-            job = {"uid": f"untrained-{number}", "kind": "untrained", "config": config, "folder": place}
+            job: Job = {"uid": f"untrained-{number}", "kind": "untrained", "config": config, "folder": place}
             try:
                 figures.append(dict(slots.run(job)["metrics"]))
             except JobError as error:

@@ -17,12 +17,13 @@ from kdsearch.distill.matching import match_layers
 from kdsearch.distill.preflight import Facts, preflight
 from kdsearch.distill.profile import TABLE, summed, write_seconds
 from kdsearch.errors import KdsearchError
+from kdsearch.filenames import SPEC, TEACHERS
 from kdsearch.files import write_whole
 from kdsearch.pareto import sort_front
 from kdsearch.pareto.album import Album
 from kdsearch.spec import Spec, constraints_of, dump_yaml, metrics_of
 from kdsearch.storage import local, mirrored
-from kdsearch.tracking import Writer, check_uri, provenance, resolve_uri, saved_views
+from kdsearch.tracking import Writer, check_uri, names, provenance, resolve_uri, saved_views
 from kdsearch.tune.cluster import (
     check_address,
     check_shared,
@@ -30,14 +31,12 @@ from kdsearch.tune.cluster import (
     connected,
     start_slots,
 )
+from kdsearch.tune.cost import cost_of, remembered_layers
 from kdsearch.tune.display import Display, Logged
 from kdsearch.tune.finish import measure_front
 from kdsearch.tune.folder import (
-    LOCK,
     LOG,
     RAYS,
-    SPEC,
-    TEACHERS,
     begun_before,
     check_same_space,
     check_storage,
@@ -49,11 +48,11 @@ from kdsearch.tune.folder import (
 )
 from kdsearch.tune.gallery import album_of, refreshed, show
 from kdsearch.tune.jobs import LostError
-from kdsearch.tune.known import cost_of, remembering
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals
 from kdsearch.tune.records import WORKERS
-from kdsearch.tune.reference import TAG, fix_reference
+from kdsearch.tune.reference import fix_reference
+from kdsearch.tune.search_lock import LOCK
 from kdsearch.tune.slots import HEAD, Slots
 from kdsearch.tune.stopping import Stop, StoppedError, stoppable
 from kdsearch.tune.study import open_study
@@ -62,10 +61,10 @@ from kdsearch.tune.teachers import best_teacher, get_teachers
 if TYPE_CHECKING:
     import optuna
 
-#: A trial actor only waits. It takes a sliver of what every cluster's head has, and no CPU: the worker groups
-#: may hold all of those, and Tune accepts no request for nothing.
+#: A trial actor only waits, and needs no CPU: the worker groups may hold them all. As Tune accepts no request
+#: for nothing at all, it takes a sliver of a resource that every head node has.
 TRIAL_RESOURCES = {"CPU": 0, HEAD: 0.001}
-#: Seconds to wait at the end for an MLflow that is away. `kdsearch sync` tells it the rest later.
+#: Seconds to wait at the end for an MLflow that does not answer. `kdsearch sync` logs the rest later.
 MLFLOW_PATIENCE = 30.0
 #: How often the actor of a trial may die before the trial is given up.
 _ACTORS = 10
@@ -73,7 +72,7 @@ _ACTORS = 10
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search came to: all trials, those of the front, and where the files are."""
+    """The result of a search: all trials, those of the front, and where the files are."""
 
     name: str
     trials: pd.DataFrame
@@ -110,7 +109,7 @@ def run_search(
             goes on with the search that it began, unless that is complete.
         resume: Go on with the search of that name: what is finished is kept.
         address: Of a Ray cluster; None starts Ray here.
-        display: Where it shows how it is going.
+        display: Shows the progress.
 
     Raises:
         InputError: For whatever is wrong with the input, before Ray is started or a file written.
@@ -130,10 +129,11 @@ def run_search(
             check_same_space(folder, spec)
         facts = preflight(spec, file)
         started = time.perf_counter()
+        display = Logged(display, folder / LOG)
         with connected(address) as cluster, mirrored(folder, without=(*RAYS, *WORKERS, LOCK)):
             check_shared(storage)
             slots = start_slots(spec, cluster, storage, folder, display.note)
-            return _attended(spec, facts, folder, slots, resume, Logged(display, folder / LOG), started)
+            return _attended(spec, facts, folder, slots, resume, display, started)
 
 
 def _attended(
@@ -180,7 +180,7 @@ def _attended(
 
 @dataclass(frozen=True)
 class _Running:
-    """What all steps of a search share."""
+    """What all steps of a search need."""
 
     spec: Spec
     facts: Facts
@@ -232,10 +232,10 @@ def _search(search: _Running, started: float) -> Outcome:
 def _ledger(search: _Running) -> Ledger:
     """All trials so far, with the reference point fixed."""
     spec, folder, writer = search.spec, search.folder, search.writer
-    writer.experiment(saved_views(folder.name, metrics_of(spec)))
+    writer.set_experiment_tags(saved_views(folder.name, metrics_of(spec)))
     ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
     ledger.reference = fix_reference(spec, search.slots, folder)
-    writer.tag(None, {TAG: json.dumps(ledger.reference)})
+    writer.set_tags(None, {names.REFERENCE: json.dumps(ledger.reference)})
     if search.resume:
         ledger.restore(rerun=True)
     return ledger
@@ -245,7 +245,7 @@ def _proposals(
     search: _Running, study: optuna.Study, ledger: Ledger, teachers: dict[str, dict[str, Any]]
 ) -> Proposals:
     """What to try next, after all that has been tried."""
-    layers = remembering(search.facts)
+    layers = remembered_layers(search.facts)
     proposals = Proposals(
         search.spec,
         study,
@@ -277,7 +277,7 @@ def _check_any(stop: Stop, ledger: Ledger) -> None:
 
 
 def _end(search: _Running, ledger: Ledger, state: Any) -> bool:
-    """Leave everything as a search leaves it that is over; returns whether MLflow took all of it.
+    """Finish the files and the run of a search that is over; returns whether MLflow took everything.
 
     Raises:
         KdsearchError: When an error stopped it.
@@ -296,7 +296,7 @@ def _profile(ledger: Ledger) -> dict[str, float]:
     """Where the time of all trials went, kept beside the search's other files."""
     seconds = summed(ledger.trial_folder(record.uid) / TABLE for record in ledger)
     write_seconds(seconds, ledger.folder / TABLE)
-    ledger.writer.artifact(None, ledger.folder / TABLE, "profile")
+    ledger.writer.log_artifact(None, ledger.folder / TABLE, "profile")
     return seconds
 
 
@@ -309,7 +309,7 @@ def _teachers(search: _Running) -> dict[str, dict[str, Any]]:
             raise
         raise StoppedError(f"stopped before the first trial: {error}") from None
     write_whole(search.folder / TEACHERS, dump_yaml(records))
-    search.writer.text(None, dump_yaml(records), TEACHERS)
+    search.writer.log_text(None, dump_yaml(records), TEACHERS)
     return records
 
 

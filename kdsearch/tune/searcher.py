@@ -10,7 +10,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from kdsearch.tune.display import Display
-from kdsearch.tune.jobs import LostError
+from kdsearch.tune.jobs import LostError, Post
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Finished, Proposals
 from kdsearch.tune.records import INTERRUPTED, TRACEBACK
@@ -19,15 +19,15 @@ from kdsearch.tune.stopping import Stop
 
 #: Trials in a row that fail in the same way before the search gives up.
 _SAME = 3
-#: How often a trial that Tune gave up for its dead actors is given to another.
+#: How often a trial that Tune gave up because its actor died is given to another actor.
 _ADOPTIONS = 3
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]
     """Runs as many trials at once as there are worker groups.
 
-    Tune would end at once on an error raised here. One that leaves nothing to go on with, as a full disk, is
-    kept in `failure` instead, and the search stops.
+    Tune would end at once on an error raised here. A fatal one, such as a full disk, is kept in `failure`
+    instead, and the search stops.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A running trial posted."""
+        self._slots.show_notes(result["posts"])
         try:
             for post in result["posts"]:
                 if "epoch" in post:
@@ -109,7 +110,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._fail(failure)
         self._slots.mailbox.forget.remote(uid)
 
-    def _end(self, uid: str, last: dict[str, Any]) -> None:
+    def _end(self, uid: str, last: Post) -> None:
         if last.get("stopped") or last.get("blame") == "cluster":
             self._ledger.end(uid, "stopped", last.get("metrics", {}), INTERRUPTED)
             if "error" in last:
@@ -158,14 +159,14 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
 
 class InOrder(FIFOScheduler):  # type: ignore[misc]
-    """Leaves each trial the actor that starts for it.
+    """Lets each trial keep the actor that is started for it.
 
-    Tune's own order gives it one that has become free, and ends the one that starts. Where trials are shorter
-    than that takes, none but the first would ever be up.
+    Tune would give it one that has become free, and end the one that is starting. Where trials are shorter
+    than the start of an actor, only the first actor would ever be up.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """No trial before the others: each is taken up as it comes."""
+        """No preference: trials run in the order in which they come."""
 
 
 def _kind(reason: str) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 from kdsearch.spec import Spec
 from kdsearch.storage import local
-from kdsearch.tune.cluster import connected, groups, timed_here
+from kdsearch.tune.capacity import groups, timed_here
+from kdsearch.tune.cluster import connected
+from kdsearch.tune.jobs import Kind
 from kdsearch.tune.slots import Slots
 from kdsearch.tune.teachers import get_teachers
 
@@ -18,11 +20,15 @@ def run_single(config: Spec, folder: Path, report: Callable[[str], None]) -> dic
     storage = local(config.compute.storage)
     with connected(None) as cluster:
         groups(timed_here(config), cluster)
-        slots = Slots(config.compute, 1, storage, folder / "train")
+        slots = Slots(config.compute, 1, storage, folder / "train", report)
         try:
             get_teachers(config, storage, slots, report)
-            job = {"config": config.plain(), "folder": str(folder.absolute())}
-            posts = [slots.run({**job, "uid": kind, "kind": kind}) for kind in ("trial", "finish")]
+            kinds: tuple[Kind, ...] = ("trial", "finish")
+            place = str(folder.absolute())
+            posts = [
+                slots.run({"uid": kind, "kind": kind, "config": config.plain(), "folder": place})
+                for kind in kinds
+            ]
         finally:
             slots.close()
     return {**posts[0]["metrics"], **posts[1]["metrics"]}

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -18,16 +18,16 @@ from typing import Any
 
 from kdsearch.spec import Compute
 from kdsearch.storage import address_of
-from kdsearch.tune.jobs import ask, run_job, submit
+from kdsearch.tune.jobs import Job, Post, ask, notes_in, run_job, submit
 
 _log = logging.getLogger(__name__)
 
-#: What every cluster's head node has, and no other.
+#: A resource that the head node of every cluster has, and no other node.
 HEAD = "node:__internal_head__"
-#: Workers that die, over a whole search and a group, before the group is given up. A job ends after three,
-#: so that many are only reached where nodes are taken away for days.
+#: How often workers of a group may die, over a whole search, before the group is given up. A job fails after
+#: three deaths, so only nodes that are preempted for days come to this.
 _RESTARTS = 1000
-#: Seconds in which a mailbox that lives answers.
+#: Seconds in which a mailbox that is alive answers.
 _ANSWER = 10.0
 
 
@@ -40,6 +40,7 @@ class Slots:
         count: int,
         storage: Path,
         folder: Path,
+        note: Callable[[str], None],
         measuring: Mapping[str, float] | None = None,
     ) -> None:
         """
@@ -48,6 +49,7 @@ class Slots:
             count: How many groups.
             storage: Of teachers and timings.
             folder: Where Ray Train keeps its own files.
+            note: Called with each line that workers log, and with no line twice.
             measuring: Ray's resources of one more worker, which does all that is measured and nothing else;
                 by default each group measures what it trains.
         """
@@ -64,7 +66,8 @@ class Slots:
         self.mailbox: Any = Mailbox.options(**placed).remote(  # type: ignore[attr-defined]
             compute.epoch_timeout, compute.workers, self._measures
         )
-        self._alive, self._counting = count, Lock()
+        self._alive, self._guard = count, Lock()
+        self._show, self._shown = note, set[str]()
         self._up = Event()
         self.stopping = Event()
         self._ray = ray
@@ -92,7 +95,7 @@ class Slots:
             self._train(slot, workers, bundle, storage, folder)
         except Exception as error:
             _log.warning("worker group %d is gone: %s", slot, error)
-            with self._counting:
+            with self._guard:
                 self._alive -= not measures
             self.mailbox.lose.remote(slot)
             if measures or not self._alive:
@@ -132,13 +135,25 @@ class Slots:
         )
         trainer.fit()
 
-    def submit(self, job: dict[str, Any]) -> None:
-        """Queue a job; once this has returned it can be asked what it posts. Raises LostError."""
+    def submit(self, job: Job) -> None:
+        """Queue a job; once this has returned, its posts can be asked for. Raises LostError."""
         submit(self.mailbox, job)
 
-    def run(self, job: dict[str, Any]) -> dict[str, Any]:
+    def run(self, job: Job) -> Post:
         """Submit one job and wait for its end. Returns the last post; raises as `run_job` does."""
-        return run_job(self.mailbox, job)
+        return run_job(self.mailbox, job, self._note)
+
+    def show_notes(self, posts: Iterable[Post]) -> None:
+        """Show what the workers have logged, as some posts carry it."""
+        for text in notes_in(posts):
+            self._note(text)
+
+    def _note(self, text: str) -> None:
+        with self._guard:
+            if text in self._shown:
+                return
+            self._shown.add(text)
+        self._show(text)
 
     @property
     def open(self) -> int:
@@ -161,14 +176,14 @@ class Slots:
         return False
 
     def stop(self) -> None:
-        """Let every job end after the epoch that it is at."""
+        """Let every job end after its current epoch."""
         self.stopping.set()
         self.mailbox.stop.remote()
 
     def close(self, timeout: float = 20.0) -> None:
-        """Let all groups finish what they are at, for so many seconds, and free their resources.
+        """Let all groups finish their current jobs, for `timeout` seconds at most, and free their resources.
 
-        With no time at all what runs is killed; the groups themselves go with Ray, or once they are up again.
+        Without any time, running jobs are killed; the groups end with Ray, or once they are up again.
         """
         self.stopping.set()
         if not timeout:

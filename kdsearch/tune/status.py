@@ -1,4 +1,4 @@
-"""What the files of a search say of it, while it runs or afterwards, without touching them."""
+"""The state of a search, running or ended, as its files tell it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kdsearch.errors import InputError
 from kdsearch.storage import local
-from kdsearch.tune.folder import ask_to_stop, find_folder, read_about, runner, searches
+from kdsearch.tune.folder import ask_to_stop, find_folder, read_about, searches
 from kdsearch.tune.records import Record, read_records
+from kdsearch.tune.search_lock import runner
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def status(name: str, storage: Path) -> Status:
     folder = find_folder(storage, name)
     process, about = runner(folder), read_about(folder)
     records = read_records(folder / "trials")
-    # Who ends in time says how; who was killed could not.
+    # A search writes how it ended, unless it was killed.
     ended = str(about.get("state", "running")).replace("running", "killed")
     return Status(
         name=name,
@@ -44,7 +45,7 @@ def status(name: str, storage: Path) -> Status:
 
 
 def told_running(name: str, storage: str, uid: str) -> str:
-    """How a search stands that MLflow says is running, as a predicate: who is killed has no time to tell.
+    """The true state, as a predicate, of a search that MLflow has as running: a killed one could not report.
 
     Args:
         name: Of the search.

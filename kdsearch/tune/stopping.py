@@ -12,7 +12,7 @@ from kdsearch.errors import KdsearchError
 from kdsearch.tune.folder import asked_to_stop
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: Seconds between two looks for the file of `kdsearch stop`.
+#: Seconds between two checks for the file of `kdsearch stop`.
 _LOOK = 0.5
 
 
@@ -21,7 +21,7 @@ class StoppedError(KdsearchError):
 
 
 class Stop:
-    """Whether a search is to stop, and why: `error` is empty when somebody asked for it."""
+    """Whether a search is to stop, and why: `error` is empty when a user asked for it."""
 
     def __init__(self) -> None:
         self.error = ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.registry import find
 from kdsearch.spec import Spec
 from kdsearch.tune.ledger import Ledger
+from kdsearch.tune.records import read_lines
 
 if TYPE_CHECKING:
     import optuna
@@ -28,7 +28,8 @@ def open_study(spec: Spec, ledger: Ledger, name: str) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     journal = ledger.folder / "study.journal"
-    mend(journal)
+    # A full disk or a lost node may have left a line that is not whole.
+    read_lines(journal, set(), repair=True)
     study = optuna.create_study(
         study_name=name,
         directions=list(ledger.objectives.values()),
@@ -51,19 +52,3 @@ def stored_study(folder: Path, name: str) -> optuna.Study | None:
     if not path.exists():
         return None
     return optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(path))))
-
-
-def mend(journal: Path) -> None:
-    """Cut a journal at its first line that is not whole: a full disk or a lost node may have left one."""
-    content = journal.read_bytes() if journal.exists() else b""
-    whole = 0
-    for line in content.splitlines(keepends=True):
-        try:
-            if not line.endswith(b"\n") or not isinstance(json.loads(line), dict):
-                break
-        except ValueError:
-            break
-        whole += len(line)
-    if whole < len(content):
-        with journal.open("r+b") as file:
-            file.truncate(whole)

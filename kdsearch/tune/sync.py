@@ -8,25 +8,26 @@ from pathlib import Path
 
 from kdsearch.distill.profile import TABLE
 from kdsearch.errors import KdsearchError
+from kdsearch.filenames import SPEC, TEACHERS
 from kdsearch.spec import constraints_of, load_spec, metrics_of
-from kdsearch.tracking import Writer, public_uri, resolve_uri, saved_views
+from kdsearch.tracking import Writer, names, public_uri, resolve_uri, saved_views
 from kdsearch.tracking.table import FILE, log_table
 from kdsearch.tune import reference
-from kdsearch.tune.folder import SPEC, TEACHERS, old_folder, read_about
+from kdsearch.tune.folder import old_folder, read_about
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.verdicts import tell_verdicts
 
 
 def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
-    """Tell MLflow all that the files of a search say, and return how many trials that are.
+    """Log everything in the files of a search to MLflow, and return the number of its trials.
 
-    What it knows already is not told twice: runs are found by uid, and figures by their times.
+    Nothing is logged twice: runs are found by uid, and figures by their times.
 
     Args:
         name: Of the search.
         storage: Where its folder is.
         uri: Of MLflow; by default that of the search.
-        timeout: Seconds to wait for a server that is away.
+        timeout: Seconds to wait for a server that does not answer.
 
     Raises:
         InputError: When there is no such search, or another process holds it.
@@ -37,7 +38,7 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
         address = resolve_uri(uri or spec.tracking.uri)
         writer = Writer(address, str(about.get("experiment", spec.name)), name, uid=about.get("uid"))
         writer.start(about.get("tags", {}), {SPEC: (folder / SPEC).read_text(encoding="utf-8")})
-        writer.experiment(saved_views(name, metrics_of(spec)))
+        writer.set_experiment_tags(saved_views(name, metrics_of(spec)))
         ledger = Ledger(metrics_of(spec), constraints_of(spec), folder, writer)
         ledger.restore(rerun=False)
         ledger.replay()
@@ -51,13 +52,13 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
 
 
 def _tell_whole(folder: Path, writer: Writer) -> None:
-    """What is known of the search as a whole, as far as it came."""
+    """Log what there is of the search as a whole."""
     if (point := reference.kept(folder)) is not None:
-        writer.tag(None, {reference.TAG: json.dumps(point)})
+        writer.set_tags(None, {names.REFERENCE: json.dumps(point)})
     for path in _artifacts(folder):
-        writer.artifact(None, path)
+        writer.log_artifact(None, path)
     if (profile := folder / TABLE).exists():
-        writer.artifact(None, profile, "profile")
+        writer.log_artifact(None, profile, "profile")
     if (front := folder / FILE).exists():
         log_table(writer, front)
     tell_verdicts(folder, writer)

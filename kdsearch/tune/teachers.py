@@ -10,7 +10,7 @@ from typing import Any
 from kdsearch.distill.teachers import TeacherStore, teacher_key
 from kdsearch.errors import KdsearchError
 from kdsearch.spec import Spec
-from kdsearch.tune.jobs import JobError
+from kdsearch.tune.jobs import Job, JobError
 from kdsearch.tune.slots import Slots
 
 
@@ -31,7 +31,7 @@ def get_teachers(
                 note(f"teacher {name}: in the store, validation accuracy {record['metrics']['accuracy']:.2%}")
                 return record
             note(f"teacher {name}: {'loading' if spec.teachers[name].weights else 'training'}")
-            job = {
+            job: Job = {
                 "uid": f"teacher-{key}",
                 "kind": "teacher",
                 "teacher": name,

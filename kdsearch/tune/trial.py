@@ -7,7 +7,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from kdsearch.tune.jobs import ask
+from kdsearch.tune.jobs import Post, ask
 
 
 class Trial(tune.Trainable):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class Trial(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """What the job posted since the last step: epochs, and at the end the metrics or the reason."""
-        posts = ask(self._mailbox.posts, self._uid, self._seen)
+        posts: list[Post] = ask(self._mailbox.posts, self._uid, self._seen)
         self._seen += len(posts)
         posts.sort(key=lambda post: bool(post.get("done")))
         return {"posts": posts, "done": bool(posts[-1].get("done"))}

@@ -1,4 +1,4 @@
-"""What a confirmation tells MLflow, kept in the folder of its search: so that it can be told again."""
+"""What a confirmation logs to MLflow, kept in the folder of its search so that it can be logged again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsearch.pareto.confirmed import Confirmed
-from kdsearch.tracking import Writer, now
+from kdsearch.tracking import Writer, names, now
 from kdsearch.tune.records import write_json
 
 #: In the folder of a search: `time`, `metrics` and `tags` by uid, those of the search itself under ''.
@@ -17,11 +17,11 @@ FILE = "confirmed.json"
 
 
 def keep_verdicts(confirmed: Confirmed, folder: Path) -> Path:
-    """Write the judgement to `folder`, beside what earlier ones said of recipes that this one left out."""
+    """Write the judgement to `folder`; earlier ones stay, of recipes that this one left out."""
     path, time, gap = folder / FILE, now(), confirmed.optimism
     told = _read(path)
     for row in confirmed.table.to_dict("records"):
-        tags = {"kdsearch.verdict": str(row["verdict"])}
+        tags = {names.VERDICT: str(row["verdict"])}
         told[str(row["uid"])] = {"time": time, "metrics": dict(_figures(row)), "tags": tags}
     volumes = {"hypervolume_searched": gap.searched, "hypervolume_confirmed": gap.confirmed}
     told[""] = {"time": time, "metrics": {**volumes, "optimism_gap": gap.gap}, "tags": {}}
@@ -30,10 +30,10 @@ def keep_verdicts(confirmed: Confirmed, folder: Path) -> Path:
 
 
 def tell_verdicts(folder: Path, writer: Writer) -> None:
-    """Tell the writer the judgement in `folder`, if there is one, as of when it was made."""
+    """Log the judgement in `folder`, if there is one, as of when it was made."""
     for uid, said in _read(folder / FILE).items():
-        writer.metrics(uid or None, said["metrics"], at=said["time"])
-        writer.tag(uid or None, said["tags"])
+        writer.log_metrics(uid or None, said["metrics"], at=said["time"])
+        writer.set_tags(uid or None, said["tags"])
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -313,7 +313,7 @@ def test_a_config_with_something_left_to_search_is_no_config(refuses: Callable[.
             "compute.storage: it holds a key or a password",
         ),
         (["--address", "http://127.0.0.1:{port}"], "--address http://127.0.0.1:{port}: no Ray answers there"),
-        (["--detach"], "--detach: only a job can be left alone"),
+        (["--detach"], "--detach: only a job can be detached from"),
         (["--set", "compute.workers=64"], "compute: a trial needs 64 x 1 CPUs"),
     ],
 )
@@ -357,9 +357,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     save_file(models.build(config["student"], (1, 8, 8), 10).state_dict(), folder / "student.safetensors")
     writer = Writer(f"sqlite:///{folder}/mlflow.db", "project", "done")
     writer.start({}, {"spec.yaml": dump_yaml(spec.plain())})
-    writer.trial(uid, describe(config), config, {"kdsearch.number": "0", "kdsearch.front": "true"})
-    writer.finish(uid, "complete", {"accuracy": 0.5, "size_mb": 0.01}, {})
-    writer.artifact(uid, folder / "student.safetensors", "student")
+    writer.start_trial(uid, describe(config), config, {"kdsearch.number": "0", "kdsearch.front": "true"})
+    writer.log_metrics(uid, {"accuracy": 0.5, "size_mb": 0.01})
+    writer.end_trial(uid, "complete", {})
+    writer.log_artifact(uid, folder / "student.safetensors", "student")
     writer.end("complete")
     assert writer.close(60)
     yield folder
@@ -373,7 +374,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (["export", "dome", "--out", "x"], "did you mean 'done'?"),
         (
             ["export", "done", "--out", "x", "--where", "accuracy > 0.9"],
-            "no member of its front keeps accuracy",
+            "no member of its front satisfies accuracy",
         ),
         (
             ["export", "done", "--out", "x", "--where", "acuracy > 0"],

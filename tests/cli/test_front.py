@@ -27,10 +27,9 @@ def uri(tmp_path_factory):
         writer.start({"kdsearch.reference": reference}, {"spec.yaml": dump_yaml(load_spec(CONFIG).plain())})
         for number, (accuracy, size) in enumerate(front):
             uid = f"{name}{number}"
-            writer.trial(uid, f"recipe {uid}", CONFIG, {"kdsearch.number": str(number)})
-            writer.finish(
-                uid, "complete", {"accuracy": accuracy, "size_mb": size}, {"kdsearch.front": "true"}
-            )
+            writer.start_trial(uid, f"recipe {uid}", CONFIG, {"kdsearch.number": str(number)})
+            writer.log_metrics(uid, {"accuracy": accuracy, "size_mb": size})
+            writer.end_trial(uid, "complete", {"kdsearch.front": "true"})
         if name != "live":
             writer.end("complete")
         assert writer.close(60)
@@ -77,7 +76,7 @@ def test_confirm_names_the_nearest_search(uri, folder, kdsearch):
 def test_a_confirmation_that_would_not_find_the_search_is_not_sent(uri, folder, kdsearch):
     for options, message in (
         (("--address", "auto"), "search 'one' lies in kdsearch_store, which a job on auto would not find"),
-        (("--detach",), "--detach: only a job can be left alone"),
+        (("--detach",), "--detach: only a job can be detached from"),
     ):
         answer = kdsearch("confirm", "one", "--tracking-uri", uri, *options)
         assert answer.code == 2 and message in answer.err, answer

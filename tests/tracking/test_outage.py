@@ -40,12 +40,13 @@ def test_a_server_that_dies_and_hangs_has_everything_once_in_the_end(
                 server.thaw()
         began = time.monotonic()
         uid = f"t{number}"
-        writer.trial(uid, f"recipe {number}", CONFIG, {"kdsearch.number": str(number)})
+        writer.start_trial(uid, f"recipe {number}", CONFIG, {"kdsearch.number": str(number)})
         for epoch in range(5):
-            writer.epoch(uid, epoch, {"loss": epoch, "accuracy": 0.5})
-        writer.finish(uid, "complete", {"accuracy": number / 60}, {"kdsearch.front": "true"})
+            writer.log_epoch(uid, epoch, {"loss": epoch, "accuracy": 0.5})
+        writer.log_metrics(uid, {"accuracy": number / 60})
+        writer.end_trial(uid, "complete", {"kdsearch.front": "true"})
         if number % 10 == 0:
-            writer.artifact(uid, tmp_path / "student.bin", "model")
+            writer.log_artifact(uid, tmp_path / "student.bin", "model")
         slowest = max(slowest, time.monotonic() - began)
         time.sleep(0.02)
     writer.remove_artifact("t0", "model")
@@ -95,8 +96,9 @@ def test_what_a_server_answers_with_500_arrives_when_it_is_well(uri: str, tmp_pa
         writer = Writer(server.uri, "project", "digits")
         writer.start({}, {})
         for number in range(5):
-            writer.trial(f"t{number}", "recipe", CONFIG, {"kdsearch.number": str(number)})
-            writer.finish(f"t{number}", "complete", {"accuracy": number}, {})
+            writer.start_trial(f"t{number}", "recipe", CONFIG, {"kdsearch.number": str(number)})
+            writer.log_metrics(f"t{number}", {"accuracy": number})
+            writer.end_trial(f"t{number}", "complete", {})
         time.sleep(3)
         assert writer.pending
         ill.shutdown()

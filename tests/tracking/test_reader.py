@@ -16,12 +16,13 @@ def test_a_search_is_read_as_it_was_written(open_writer: Open, uri: str, tmp_pat
     large = {"text": "x" * 9000, **small}
     (tmp_path / "model.bin").write_bytes(b"1")
     writer = open_writer()
-    writer.trial("b", "second", large, {"kdsearch.number": "1", "kdsearch.baseline": "labels"})
-    writer.trial("a", "first", small, {"kdsearch.number": "0"})
-    writer.epoch("a", 0, {"accuracy": 0.1})
-    writer.finish("a", "complete", {"accuracy": 0.9}, {"kdsearch.front": "true", "kdsearch.device": "a CPU"})
-    writer.finish("b", "failed", {}, {"kdsearch.reason": "out of memory"})
-    writer.artifact("a", tmp_path / "model.bin", "model")
+    writer.start_trial("b", "second", large, {"kdsearch.number": "1", "kdsearch.baseline": "labels"})
+    writer.start_trial("a", "first", small, {"kdsearch.number": "0"})
+    writer.log_epoch("a", 0, {"accuracy": 0.1})
+    writer.log_metrics("a", {"accuracy": 0.9})
+    writer.end_trial("a", "complete", {"kdsearch.front": "true", "kdsearch.device": "a CPU"})
+    writer.end_trial("b", "failed", {"kdsearch.reason": "out of memory"})
+    writer.log_artifact("a", tmp_path / "model.bin", "model")
     writer.end("stopped")
     assert writer.close(30)
 
@@ -42,7 +43,7 @@ def test_a_search_is_read_as_it_was_written(open_writer: Open, uri: str, tmp_pat
 def test_the_newest_of_one_name_wins_and_names_are_told_once(open_writer: Open, uri: str) -> None:
     for number, search in enumerate(("digits", "it's", "digits")):
         writer = open_writer(search, resume=False)
-        writer.trial(f"t{number}", "x", {}, {})
+        writer.start_trial(f"t{number}", "x", {}, {})
         assert writer.close(30)
     assert search_names(uri) == ["digits", "it's"]
     assert [*read_search(uri, "digits").trials["uid"]] == ["t2"]
@@ -60,12 +61,12 @@ def test_more_trials_than_a_page(open_writer: Open, uri: str, monkeypatch: pytes
     monkeypatch.setattr("kdsearch.tracking.client.PAGE", 3)
     writer = open_writer()
     for number in range(8):
-        writer.trial(f"t{number}", "x", {}, {"kdsearch.number": str(number)})
+        writer.start_trial(f"t{number}", "x", {}, {"kdsearch.number": str(number)})
     assert writer.close(30)
     assert [*read_search(uri, "digits").trials["number"]] == [*range(8)]
     again = open_writer()
     for number in range(8):
-        again.tag(f"t{number}", {"seen": "twice"})
+        again.set_tags(f"t{number}", {"seen": "twice"})
     assert again.close(30)
     assert len(read_search(uri, "digits").trials) == 8
 

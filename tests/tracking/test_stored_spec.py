@@ -30,9 +30,10 @@ def store(uri: str, name: str, state: Any, storage: str = "kdsearch_store", **ch
     writer.start({"kdsearch.reference": reference}, {"spec.yaml": dump_yaml({**spec, **changes})})
     for number, (accuracy, size) in enumerate([(0.9, 3.0), (0.7, 1.0)]):
         uid = f"{name}{number}"
-        writer.trial(uid, f"recipe {uid}", {**spec, **changes}, {"kdsearch.number": str(number)})
+        writer.start_trial(uid, f"recipe {uid}", {**spec, **changes}, {"kdsearch.number": str(number)})
         figures = {"accuracy": accuracy, "size_mb": size, "score": 1 - accuracy}
-        writer.finish(uid, "complete", figures, {"kdsearch.front": "true"})
+        writer.log_metrics(uid, figures)
+        writer.end_trial(uid, "complete", {"kdsearch.front": "true"})
     if state != "running":
         writer.end(state)
     assert writer.close(60)

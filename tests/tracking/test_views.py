@@ -34,14 +34,15 @@ def test_saved_views_of_a_search_find_its_front_and_its_trials_the_best_first(
 ) -> None:
     for search in ("digits", "digits-2"):
         writer = open_writer(search)
-        writer.experiment(saved_views(search, OBJECTIVES))
+        writer.set_experiment_tags(saved_views(search, OBJECTIVES))
         for name, latency, front in (
             ("slow", 3.0, "true"),
             ("fast", 1.0, "true"),
             ("middling", 2.0, "false"),
         ):
-            writer.trial(name, f"{name} of {search}", {}, {"kdsearch.front": front})
-            writer.finish(name, "complete", {"latency_ms": latency, "accuracy": latency / 10}, {})
+            writer.start_trial(name, f"{name} of {search}", {}, {"kdsearch.front": front})
+            writer.log_metrics(name, {"latency_ms": latency, "accuracy": latency / 10})
+            writer.end_trial(name, "complete", {})
         writer.end("complete")
         assert writer.close(30)
 
@@ -57,6 +58,6 @@ def test_views_of_a_search_that_goes_on_take_the_place_of_the_earlier_ones(
 ) -> None:
     for _ in range(2):
         writer = open_writer()
-        writer.experiment(saved_views("digits", OBJECTIVES))
+        writer.set_experiment_tags(saved_views("digits", OBJECTIVES))
         assert writer.close(30)
     assert view_of(client, "digits: the front")["orderByAsc"]

@@ -20,11 +20,12 @@ CONFIG = {"student": {"name": "mlp", "hidden": [64]}, "optim": {"lr": 0.1, "epoc
 
 
 def one_trial(writer: Writer, uid: str, *, front: bool = False, epochs: int = 2) -> None:
-    writer.trial(uid, f"recipe {uid}", CONFIG, {"kdsearch.number": uid[1:]})
+    writer.start_trial(uid, f"recipe {uid}", CONFIG, {"kdsearch.number": uid[1:]})
     for epoch in range(epochs):
-        writer.epoch(uid, epoch, {"loss": 1.0 - epoch / 100, "loss/kd": 0.5, "accuracy": 0.5, "lr": 0.1})
-    writer.finish(uid, "complete", {"accuracy": 0.9, "latency_ms": 1.5}, {})
-    writer.tag(uid, {"kdsearch.front": str(front).lower()})
+        writer.log_epoch(uid, epoch, {"loss": 1.0 - epoch / 100, "loss/kd": 0.5, "accuracy": 0.5, "lr": 0.1})
+    writer.log_metrics(uid, {"accuracy": 0.9, "latency_ms": 1.5})
+    writer.end_trial(uid, "complete", {})
+    writer.set_tags(uid, {"kdsearch.front": str(front).lower()})
 
 
 def by_uid(client: MlflowClient, kind: str = "trial") -> dict[str, object]:
@@ -39,8 +40,8 @@ def test_a_search_is_a_parent_run_with_a_nested_run_for_each_trial(
 ) -> None:
     writer = open_writer()
     one_trial(writer, "t0")
-    writer.trial("t1", "bad", CONFIG, {})
-    writer.finish("t1", "failed", {}, {"kdsearch.reason": "NaN loss"})
+    writer.start_trial("t1", "bad", CONFIG, {})
+    writer.end_trial("t1", "failed", {"kdsearch.reason": "NaN loss"})
     writer.end("complete")
     assert writer.close(30)
 
@@ -64,7 +65,7 @@ def test_the_front_is_found_by_its_tag_and_follows_it(open_writer: Open, client:
     writer = open_writer()
     for number in range(4):
         one_trial(writer, f"t{number}", front=number % 2 == 0)
-    writer.tag("t2", {"kdsearch.front": "false"})
+    writer.set_tags("t2", {"kdsearch.front": "false"})
     assert writer.close(30)
     experiment = client.get_experiment_by_name("project").experiment_id
     front = client.search_runs([experiment], "tags.`kdsearch.front` = 'true'")
@@ -74,13 +75,14 @@ def test_the_front_is_found_by_its_tag_and_follows_it(open_writer: Open, client:
 def test_a_second_writer_goes_on_with_the_same_runs(open_writer: Open, client: MlflowClient) -> None:
     first = open_writer()
     one_trial(first, "t0")
-    first.trial("t1", "cut short", CONFIG, {})
+    first.start_trial("t1", "cut short", CONFIG, {})
     assert first.close(30)
     before = {uid: run.info.run_id for uid, run in by_uid(client).items()}
 
     second = open_writer()
-    second.trial("t1", "cut short", CONFIG, {})
-    second.finish("t1", "complete", {"accuracy": 0.8}, {})
+    second.start_trial("t1", "cut short", CONFIG, {})
+    second.log_metrics("t1", {"accuracy": 0.8})
+    second.end_trial("t1", "complete", {})
     one_trial(second, "t2")
     assert second.close(30)
     after = by_uid(client)
@@ -110,7 +112,8 @@ def test_what_a_run_says_already_is_not_told_again(
     one_trial(second, "t0")
     one_trial(second, "t1")
     one_trial(second, "t2", epochs=3)
-    second.finish("t2", "complete", {"accuracy": 0.95}, {})
+    second.log_metrics("t2", {"accuracy": 0.95})
+    second.end_trial("t2", "complete", {})
     assert second.close(30)
     found = by_uid(client)
     told = {uid for uid, run in found.items() if run.info.run_id in written}
@@ -129,12 +132,12 @@ def test_what_is_refused_is_dropped_alone_and_told(
     open_writer: Open, client: MlflowClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = open_writer()
-    writer.trial("t0", "a", CONFIG, {})
-    writer.artifact("t0", tmp_path / "not there")
+    writer.start_trial("t0", "a", CONFIG, {})
+    writer.log_artifact("t0", tmp_path / "not there")
     assert not writer.close(30)
     again = open_writer()
-    again.trial("t0", "a", {**CONFIG, "optim": {"lr": 0.2}}, {"other": "tag"})  # MLflow's params never change
-    again.epoch("t0", 0, {"loss": 1.0})
+    again.start_trial("t0", "a", {**CONFIG, "optim": {"lr": 0.2}}, {"other": "tag"})  # a param never changes
+    again.log_epoch("t0", 0, {"loss": 1.0})
     assert not again.close(30)
     run = by_uid(client)["t0"]
     assert run.data.params["optim.lr"] == "0.1"
@@ -146,7 +149,7 @@ def test_what_is_refused_is_dropped_alone_and_told(
 
 def test_infinite_metrics_are_left_out_and_nan_is_kept(open_writer: Open, client: MlflowClient) -> None:
     writer = open_writer()
-    writer.epoch("t0", 0, {"loss": math.nan, "lr": math.inf, "acc@1": 0.5})
+    writer.log_epoch("t0", 0, {"loss": math.nan, "lr": math.inf, "acc@1": 0.5})
     assert writer.close(30)
     metrics = by_uid(client)["t0"].data.metrics
     assert math.isnan(metrics.pop("epoch/loss"))
@@ -157,8 +160,9 @@ def test_a_store_that_is_only_slow_is_waited_for(open_writer: Open, client: Mlfl
     writer = open_writer()
     writer.settle(60)
     for number in range(100):
-        writer.trial(f"t{number}", "recipe", {f"p{i}": i for i in range(50)}, {})
-        writer.finish(f"t{number}", "complete", {"accuracy": 0.5}, {})
+        writer.start_trial(f"t{number}", "recipe", {f"p{i}": i for i in range(50)}, {})
+        writer.log_metrics(f"t{number}", {"accuracy": 0.5})
+        writer.end_trial(f"t{number}", "complete", {})
     began = time.monotonic()
     assert writer.close(1.0)
     assert time.monotonic() - began > 1.0
@@ -167,9 +171,9 @@ def test_a_store_that_is_only_slow_is_waited_for(open_writer: Open, client: Mlfl
 
 def test_more_values_than_one_batch_holds(open_writer: Open, client: MlflowClient) -> None:
     writer = open_writer()
-    writer.trial("t0", "many", {f"p{i}": i for i in range(250)}, {f"tag{i}": "x" for i in range(250)})
+    writer.start_trial("t0", "many", {f"p{i}": i for i in range(250)}, {f"tag{i}": "x" for i in range(250)})
     for epoch in range(400):
-        writer.epoch("t0", epoch, {"a": epoch, "b": 0, "c": 0})
+        writer.log_epoch("t0", epoch, {"a": epoch, "b": 0, "c": 0})
     assert writer.close(60)
     run = by_uid(client)["t0"]
     assert len(run.data.params) == 250
@@ -184,11 +188,11 @@ def test_artifacts_are_stored_replaced_and_removed(
     (tmp_path / "plots").mkdir()
     (tmp_path / "plots" / "front.html").write_text("<html>")
     writer = open_writer()
-    writer.artifact("t0", tmp_path / "student.safetensors", "model")
-    writer.artifact("t1", tmp_path / "student.safetensors", "model")
-    writer.artifact(None, tmp_path / "plots", "plots")
-    writer.text(None, "old", "front.json")
-    writer.text(None, "new", "front.json")
+    writer.log_artifact("t0", tmp_path / "student.safetensors", "model")
+    writer.log_artifact("t1", tmp_path / "student.safetensors", "model")
+    writer.log_artifact(None, tmp_path / "plots", "plots")
+    writer.log_text(None, "old", "front.json")
+    writer.log_text(None, "new", "front.json")
     writer.remove_artifact("t1", "model")
     writer.remove_artifact("t1", "never there")
     assert writer.close(30)
@@ -211,7 +215,7 @@ def test_nothing_waits_for_a_locked_database_and_everything_arrives(
 ) -> None:
     """A second process that holds SQLite's lock, as a backup or a UI may."""
     writer = open_writer()
-    writer.tag(None, {"before": "1"})
+    writer.set_tags(None, {"before": "1"})
     while writer.pending:
         time.sleep(0.05)
     lock = sqlite3.connect(uri.removeprefix("sqlite:///"), isolation_level=None)

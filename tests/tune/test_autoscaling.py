@@ -23,7 +23,7 @@ from running import session_of
 
 from kdsearch.spec import load_spec
 from kdsearch.tune.autoscaling import added
-from kdsearch.tune.cluster import Cluster, groups
+from kdsearch.tune.capacity import Cluster, groups
 
 CLUSTERS = Path(__file__).parents[2] / "clusters"
 BIN = Path(sys.executable).parent

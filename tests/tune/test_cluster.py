@@ -6,7 +6,8 @@ import pytest
 
 from kdsearch.errors import InputError
 from kdsearch.spec import load_spec
-from kdsearch.tune.cluster import Cluster, check_address, groups, is_job
+from kdsearch.tune.capacity import Cluster, groups
+from kdsearch.tune.cluster import check_address, is_job
 
 
 def spec(*, measure: object = None, concurrent: int | None = None, **compute: object) -> object:

@@ -18,7 +18,7 @@ from kdsearch import models
 from kdsearch.cli import app
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.pareto import hypervolume
-from kdsearch.tune.folder import holder
+from kdsearch.tune.search_lock import holder
 from kdsearch.tune.sync import sync
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]

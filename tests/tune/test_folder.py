@@ -5,24 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from small import small_spec
 
 from kdsearch.errors import InputError
+from kdsearch.filenames import SPEC
 from kdsearch.spec import dump_yaml, load_spec
 from kdsearch.tune.folder import (
-    SPEC,
     ask_to_stop,
     asked_to_stop,
     begun_before,
     new_folder,
     old_folder,
-    runner,
     write_about,
 )
-from kdsearch.tune.study import mend
+from kdsearch.tune.records import read_lines
+from kdsearch.tune.search_lock import runner
 
 HOLD = """
 import sys, time
@@ -91,9 +90,9 @@ def test_a_journal_is_cut_at_its_first_line_that_is_not_whole(tail, tmp_path):
     journal = tmp_path / "study.journal"
     whole = b"".join(json.dumps({"op_code": code}).encode() + b"\n" for code in range(3))
     journal.write_bytes(whole + tail)
-    mend(journal)
+    read_lines(journal, set(), repair=True)
     assert journal.read_bytes() == whole
-    mend(Path(tmp_path / "none"))
+    assert read_lines(tmp_path / "none", set(), repair=True) == []
 
 
 def test_the_same_command_again_goes_on_with_what_it_began(tmp_path):

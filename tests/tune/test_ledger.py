@@ -10,11 +10,12 @@ from safetensors.torch import save_file
 from small import small_spec
 from torch import zeros
 
+from kdsearch.filenames import WEIGHTS
 from kdsearch.space import RandomTrial, canonical, fingerprint, sample
 from kdsearch.spec import load_spec
 from kdsearch.tracking import Writer
 from kdsearch.tune.ledger import Ledger
-from kdsearch.tune.records import RESULT, WEIGHTS, read_records
+from kdsearch.tune.records import RESULT, read_records
 from kdsearch.tune.status import status
 
 

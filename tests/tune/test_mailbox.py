@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from kdsearch.tune.jobs import Job, Kind
+
 pytestmark = pytest.mark.slow
 
 
@@ -20,15 +22,19 @@ def mailbox(local_ray: None) -> Any:
     ray.kill(actor)
 
 
+def job(uid: str, kind: Kind = "trial") -> Job:
+    return {"uid": uid, "kind": kind, "config": {}, "folder": ""}
+
+
 def test_every_worker_of_a_group_is_given_the_same_jobs_in_the_same_order(mailbox):
     for uid in "ab":
-        mailbox("submit", {"uid": uid})
+        mailbox("submit", job(uid))
     assert [mailbox("take", 0, "start", n)["uid"] for n in (0, 1)] == ["a", "b"]
     assert [mailbox("take", 0, "start", n)["uid"] for n in (0, 1)] == ["a", "b"]
 
 
 def test_a_job_whose_group_died_is_taken_again_by_the_restarted_group(mailbox):
-    mailbox("submit", {"uid": "a"})
+    mailbox("submit", job("a"))
     assert mailbox("take", 0, "first", 0)["uid"] == "a"
     assert mailbox("take", 0, "second", 0)["uid"] == "a"
 
@@ -44,44 +50,44 @@ def test_who_died_while_it_waited_is_given_no_job(local_ray):
     lives = actor.take.remote(0, "second", 0)
     assert ray.get(dead, timeout=10) is None
     for uid in "ab":
-        ray.get(actor.submit.remote({"uid": uid}))
+        ray.get(actor.submit.remote(job(uid)))
     assert ray.get(lives, timeout=10)["uid"] == "a"
     assert ray.get(actor.take.remote(0, "second", 1), timeout=10)["uid"] == "b"
     ray.kill(actor)
 
 
 def test_a_job_that_ended_is_not_taken_again(mailbox):
-    mailbox("submit", {"uid": "a"})
+    mailbox("submit", job("a"))
     mailbox("take", 0, "first", 0)
     mailbox("post", "a", {"done": True})
-    mailbox("submit", {"uid": "b"})
+    mailbox("submit", job("b"))
     assert mailbox("take", 0, "second", 0)["uid"] == "b"
 
 
 def test_a_job_that_kills_its_workers_is_given_up(mailbox):
-    mailbox("submit", {"uid": "a"})
+    mailbox("submit", job("a"))
     for start in range(3):
         assert mailbox("take", 0, str(start), 0)["uid"] == "a"
-    mailbox("submit", {"uid": "b"})
+    mailbox("submit", job("b"))
     assert mailbox("take", 0, "last", 0)["uid"] == "b"
     assert mailbox("posts", "a", 0) == [{"error": "its worker died 3 times", "blame": "memory", "done": True}]
 
 
 def test_a_job_that_comes_further_each_time_is_never_given_up(mailbox):
-    mailbox("submit", {"uid": "a"})
+    mailbox("submit", job("a"))
     for start in range(10):
         assert mailbox("take", 0, str(start), 0)["uid"] == "a"
         mailbox("post", "a", {"epoch": {"epoch": 1 + start // 2}})
     assert mailbox("take", 0, "again", 0)["uid"] == "a"
     mailbox("post", "a", {"epoch": {"epoch": 5}})  # which it told of before
-    mailbox("submit", {"uid": "b"})
+    mailbox("submit", job("b"))
     assert mailbox("take", 0, "last", 0)["uid"] == "b"
     assert mailbox("posts", "a", 0)[-1]["error"] == "its worker died 3 times"
 
 
 def test_a_stopped_job_ends_at_once_if_it_waits_and_is_told_if_it_runs(mailbox):
     for uid in "ab":
-        mailbox("submit", {"uid": uid, "kind": "trial"})
+        mailbox("submit", job(uid, "trial"))
     mailbox("take", 0, "start", 0)
     mailbox("stop")
     assert mailbox("posts", "b", 0) == [{"stopped": True, "done": True}]
@@ -89,10 +95,10 @@ def test_a_stopped_job_ends_at_once_if_it_waits_and_is_told_if_it_runs(mailbox):
 
 
 def test_what_measures_is_not_stopped(mailbox):
-    mailbox("submit", {"uid": "a", "kind": "finish"})
+    mailbox("submit", job("a", "finish"))
     mailbox("stop")
-    mailbox("submit", {"uid": "b", "kind": "untrained"})
-    mailbox("submit", {"uid": "c", "kind": "teacher"})
+    mailbox("submit", job("b", "untrained"))
+    mailbox("submit", job("c", "teacher"))
     assert [mailbox("take", 0, "start", n)["uid"] for n in (0, 1)] == ["a", "b"]
     assert mailbox("posts", "c", 0) == [{"stopped": True, "done": True}]
 
@@ -103,9 +109,9 @@ def test_who_waits_for_a_group_that_is_gone_is_let_go(mailbox):
 
 
 def test_when_no_group_is_left_every_job_fails_also_later_ones(mailbox):
-    mailbox("submit", {"uid": "a"})
+    mailbox("submit", job("a"))
     mailbox("fail", "all gone")
-    mailbox("submit", {"uid": "b"})
+    mailbox("submit", job("b"))
     for uid in "ab":
         assert mailbox("posts", uid, 0) == [{"error": "all gone", "blame": "cluster", "done": True}]
 

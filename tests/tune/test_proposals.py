@@ -15,7 +15,7 @@ from kdsearch.distill.matching import match_layers
 from kdsearch.distill.preflight import preflight
 from kdsearch.spec import constraints_of, load_spec, metrics_of
 from kdsearch.tracking import Writer
-from kdsearch.tune.known import cost_of
+from kdsearch.tune.cost import cost_of
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Finished, Proposal, Proposals
 from kdsearch.tune.study import open_study

@@ -22,6 +22,7 @@ from kdsearch.errors import InputError, KdsearchError
 from kdsearch.export import open_export
 from kdsearch.spec import load_spec
 from kdsearch.train import train_config
+from kdsearch.tune.display import Silent
 
 pytestmark = pytest.mark.slow
 
@@ -228,7 +229,7 @@ def test_an_export_needs_a_new_folder_and_a_member_that_fits(searched, tmp_path)
     search, _ = searched
     with pytest.raises(InputError, match="exists"):
         search.export(tmp_path)
-    with pytest.raises(InputError, match="no member of its front keeps size_mb < 0"):
+    with pytest.raises(InputError, match="no member of its front satisfies size_mb < 0"):
         search.export(tmp_path / "new", where="size_mb < 0")
     with pytest.raises(InputError, match="unknown objective 'acuracy'; did you mean 'accuracy'"):
         search.export(tmp_path / "new", pick="best:acuracy")
@@ -285,6 +286,20 @@ def test_a_search_whose_every_trial_fails_ends_with_the_reason(local_ray, tmp_pa
     spec["distill"] = {"losses": {"ce": {}}}
     with pytest.raises(KdsearchError, match="this model breaks in training"):
         kdsearch.search(spec, trials=2)
+
+
+def test_what_workers_log_is_shown_and_in_the_log_once(local_ray, tmp_path):
+    shown: list[str] = []
+
+    class Shown(Silent):
+        note = staticmethod(shown.append)
+
+    spec = small_spec(tmp_path, bank={"bytes": 1000})
+    kdsearch.search(spec, trials=3, display=Shown())
+    log = (tmp_path / "store/searches/small/log.txt").read_text().splitlines()
+    for lines in (shown, log):
+        full = [line for line in lines if "is full: bank.bytes leaves 1e-06 GB to outputs" in line]
+        assert len(full) == 1 and "teachers are run for what it lacks" in full[0]
 
 
 def test_two_workers_take_the_same_steps_as_one(local_ray, tmp_path):

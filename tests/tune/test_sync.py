@@ -14,7 +14,8 @@ from small import small_spec
 import kdsearch
 import kdsearch.tune.run
 from kdsearch.errors import InputError, KdsearchError
-from kdsearch.tune.folder import holder, old_folder
+from kdsearch.tune.folder import old_folder
+from kdsearch.tune.search_lock import holder
 from kdsearch.tune.sync import sync
 from tests.tracking.conftest import Server
 

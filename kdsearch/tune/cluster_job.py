@@ -1,4 +1,4 @@
-"""A search, or its confirmation, as a job of a cluster: sent with the working tree, then followed or not."""
+"""Searches and confirmations as jobs of a Ray cluster: submitted with the working tree, then followed."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import InputError, KdsearchError, first_line
+from kdsearch.filenames import STORAGE
 from kdsearch.spec import Spec
 from kdsearch.spec.secrets import scrub, storable
 from kdsearch.storage import is_bucket
 from kdsearch.tracking import check_uri, public_uri, resolve_uri
 from kdsearch.tune.cluster import check_address, is_job
-from kdsearch.tune.folder import STORAGE
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-#: The metadata of a job that says which search it is about.
+#: The metadata key of a job that names its search.
 SEARCH = "kdsearch.search"
-#: What a working tree holds and no worker needs, beside what .gitignore names.
+#: Parts of the working tree that are not sent, besides what .gitignore names.
 _LEFT_HERE = (".git/", ".venv/", "__pycache__/", "mlruns/", "mlartifacts/", "*.db", "*.db-*", ".env")
-#: Seconds for which a cluster may not take a job yet; times, a second apart, that it may not answer while
-#: its job is followed.
+#: Seconds to wait for a cluster that accepts no jobs yet, and attempts, a second apart, to reach one that
+#: does not answer while its job is followed.
 _PATIENCE = 30
-#: Never sent: Ray's logs and its dashboard show the environment of a job.
+#: Never sent: Ray shows the environment of a job in its logs and its dashboard.
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 
 @dataclass(frozen=True)
-class Job:
-    """A job of a cluster: its id there, and how to ask about it."""
+class ClusterJob:
+    """A job of a Ray cluster: its submission id, and the client to ask about it."""
 
     id: str
     client: JobSubmissionClient
@@ -47,18 +47,18 @@ class Job:
 
 def submit_search(
     spec: Spec, file: Path, options: Sequence[str], *, address: str, note: Callable[[str], None]
-) -> Job:
+) -> ClusterJob:
     """Send a search to a cluster.
 
     Args:
-        spec: What to search, as it was read here, with every override.
+        spec: What to search, as it was read here, overrides included.
         file: Its file, in or below the working directory.
         options: The rest of the command line, for the driver on the cluster.
         address: `auto`, `ray://HOST:PORT`, or the dashboard's `http://HOST:8265`.
-        note: Told what stays here although it may be missed there.
+        note: Called with a line for each setting that is not sent although the job may need it.
 
     Raises:
-        InputError: When no cluster answers, or when something it needs would not reach the cluster.
+        InputError: When no cluster answers, or when the job could not reach something it needs.
     """
     check_address(address)
     here = Path.cwd().resolve()
@@ -69,7 +69,7 @@ def submit_search(
     if secret := next((text for text in options if scrub(text) != text), None):
         raise InputError(f"{scrub(secret)}: it holds a password, and everyone who sees the job would see it")
     command = ["search", relative, *options, *places]
-    return _submit(spec.name, spec.name, command, _store(spec.compute.storage), address, note)
+    return _submit(spec.name, spec.name, command, _stored_here(spec.compute.storage), address, note)
 
 
 def submit_confirm(
@@ -80,14 +80,14 @@ def submit_confirm(
     storage: str | None,
     address: str,
     note: Callable[[str], None],
-) -> Job:
+) -> ClusterJob:
     """Send the confirmation of a search to a cluster.
 
     Args:
         name: Of the search.
         options: Of `kdsearch confirm`, for the driver on the cluster.
-        uri: Of the MLflow that has the search, as the cluster sees it.
-        storage: The `compute.storage` of the search, where that is known here.
+        uri: The address of the MLflow that has the search, as the cluster sees it.
+        storage: The `compute.storage` of the search, if it is known here.
         address: As for `submit_search`.
         note: As for `submit_search`.
 
@@ -102,7 +102,7 @@ def submit_confirm(
             "confirm it without --address"
         )
     command = ["confirm", name, *options, *tracking]
-    return _submit(name, f"{name}-confirm", command, _store(storage or STORAGE), address, note)
+    return _submit(name, f"{name}-confirm", command, _stored_here(storage or STORAGE), address, note)
 
 
 def _submit(
@@ -112,16 +112,16 @@ def _submit(
     without: Sequence[str],
     address: str,
     note: Callable[[str], None],
-) -> Job:
-    """Send a command to a cluster, with the folder that this process runs in and with kdsearch itself."""
+) -> ClusterJob:
+    """Submit a `kdsearch` command to a cluster, together with the working folder."""
     for name in _SECRETS:
         if os.environ.get(name):
             note(f"{name} is not sent; the head node needs its own, see docs/security.md")
-    # The nodes of a cluster that `auto` finds are set up as this one is; on others, what is on their path.
+    # The cluster that `auto` finds is set up like this node; on others, use the Python on the path.
     python = sys.executable if address == "auto" else "python"
     client = _client(address)
     request: dict[str, Any] = {
-        # The job's own shell knows where the cluster is; its driver is started on a node of it.
+        # The shell of the job, on a node of the cluster, knows the cluster's address.
         "entrypoint": f'{shlex.join([python, "-m", "kdsearch.cli", *command])} --address "$RAY_ADDRESS"',
         "submission_id": f"{kind}-{uuid.uuid4().hex[:8]}",
         "metadata": {SEARCH: search},
@@ -134,9 +134,9 @@ def _submit(
     until = time.monotonic() + _PATIENCE
     while True:
         try:
-            return Job(client.submit_job(**request), client)
+            return ClusterJob(client.submit_job(**request), client)
         except (RuntimeError, ValueError, OSError) as error:
-            # A head that has just started answers before the agent is up that takes its jobs.
+            # A head that has just started answers before its job agent is up.
             if "try again later" not in str(error) or time.monotonic() > until:
                 raise InputError(
                     f"--address {address}: the cluster takes no job: {first_line(error)}"
@@ -144,8 +144,8 @@ def _submit(
         time.sleep(1)
 
 
-def find_job(address: str, search: str) -> Job:
-    """The newest job that runs, or ran, the search of that name or its confirmation.
+def find_job(address: str, search: str) -> ClusterJob:
+    """The newest job, running or ended, of the search of that name or of its confirmation.
 
     Raises InputError when there is none.
     """
@@ -159,14 +159,14 @@ def find_job(address: str, search: str) -> Job:
     if not found:
         raise InputError(f"--address {address}: no job there is the search '{search}'")
     newest = max(found, key=lambda job: job.start_time or 0)
-    return Job(str(newest.submission_id), client)
+    return ClusterJob(str(newest.submission_id), client)
 
 
-def follow(job: Job, echo: Callable[[str], object]) -> int:
-    """Pass on what a job prints until it ends. Returns its exit code.
+def follow_job(job: ClusterJob, echo: Callable[[str], object]) -> int:
+    """Print the output of a job until it ends, and return its exit code.
 
     Raises:
-        KdsearchError: When the job ended without one, or its cluster answers no more.
+        KdsearchError: When the job ended without an exit code, or its cluster no longer answers.
     """
     from aiohttp import ClientError
 
@@ -174,7 +174,7 @@ def follow(job: Job, echo: Callable[[str], object]) -> int:
 
     async def tail() -> None:
         nonlocal shown
-        seen = 0  # a tail always begins at the first line
+        seen = 0  # every tail starts again at the first line
         async for text in job.client.tail_job_logs(job.id):
             fresh = text[max(0, shown - seen) :]
             seen += len(text)
@@ -190,11 +190,11 @@ def follow(job: Job, echo: Callable[[str], object]) -> int:
             if info.status.is_terminal():
                 break
             lost = 0
-        except (RuntimeError, OSError, ClientError) as error:  # the connection broke, and not the job
+        except (RuntimeError, OSError, ClientError) as error:  # of the connection, not of the job
             lost += 1
             if lost > _PATIENCE:
                 raise KdsearchError(
-                    f"job {job.id} is out of sight, and may go on: {first_line(error)}"
+                    f"job {job.id} cannot be reached; it may still be running: {first_line(error)}"
                 ) from None
         time.sleep(1)
     if info.status.value == "SUCCEEDED":
@@ -204,19 +204,19 @@ def follow(job: Job, echo: Callable[[str], object]) -> int:
     return int(info.driver_exit_code)
 
 
-def state(job: Job) -> str:
-    """How a job stands, in Ray's words."""
+def job_state(job: ClusterJob) -> str:
+    """The status of a job and Ray's message about it."""
     info = job.client.get_job_info(job.id)
     return f"{info.status.value.lower()}: {info.message}"
 
 
-def said(job: Job) -> str:
+def job_logs(job: ClusterJob) -> str:
     """All that a job has printed so far."""
     return str(job.client.get_job_logs(job.id))
 
 
-def end(job: Job) -> bool:
-    """Have Ray end a job: by SIGTERM and, three seconds later, SIGKILL. False when it had ended."""
+def stop_job(job: ClusterJob) -> bool:
+    """Stop a job by SIGTERM and, three seconds later, SIGKILL. False when it had already ended."""
     return bool(job.client.stop_job(job.id))
 
 
@@ -234,7 +234,7 @@ def _storage(storage: str, address: str) -> list[str]:
 
 def _tracking(uri: str, address: str) -> list[str]:
     """Options that name the same MLflow on the cluster."""
-    # What another machine can write is for the job to see.
+    # Only the job can tell what another machine may write to.
     check_uri(uri, here=address == "auto")
     if storable(uri) != uri:
         raise InputError(
@@ -249,8 +249,8 @@ def _tracking(uri: str, address: str) -> list[str]:
     return ["--tracking-uri", resolve_uri(uri)]
 
 
-def _store(place: str) -> list[str]:
-    """The folder of earlier searches, where it lies in the working tree."""
+def _stored_here(place: str) -> list[str]:
+    """A pattern that excludes the storage folder, where it lies in the working tree; otherwise nothing."""
     if is_bucket(place):
         return []
     storage, here = Path(place).absolute(), Path.cwd()
@@ -262,7 +262,7 @@ def _client(address: str) -> JobSubmissionClient:
     from ray.job_submission import JobSubmissionClient
 
     if address != "auto":
-        # Ray would let these win over the address that was given.
+        # Ray would prefer these to the address that was given.
         for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
             os.environ.pop(name, None)
     for chatty in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env"):

@@ -7,7 +7,7 @@ import pytest
 from kdsearch.distill.preflight import Facts, preflight
 from kdsearch.errors import SpecError
 from kdsearch.spec import Spec, load_spec
-from kdsearch.tune.known import cost_of
+from kdsearch.tune.cost import cost_of
 
 WHOLE = "mlp,fp32,2\n"
 TABLE = f"name,precision,latency_ms\n{WHOLE}mlp,fp16,1\n"

@@ -1,30 +1,34 @@
-"""What is known of a config before it is trained."""
+"""What is known of a config before it is trained: the layers of its models, and what its student costs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from kdsearch.distill.layers import Layers
 from kdsearch.distill.preflight import Facts
 from kdsearch.distill.ship import is_converted
 from kdsearch.measure import figures_of, measure_architecture
 from kdsearch.spec import Deploy, Spec, constraints_of
 
 
-def remembering(facts: Facts) -> Any:
-    """`facts.layers`, each model built only once."""
-    import json
+def remembered_layers(facts: Facts) -> Callable[[Mapping[str, Any]], Layers]:
+    """`facts.layers`, with each model built only once."""
 
     @lru_cache(maxsize=4096)
-    def layers(text: str) -> Any:
+    def layers(text: str) -> Layers:
         return facts.layers(json.loads(text))
 
     return lambda model: layers(json.dumps(model, sort_keys=True))
 
 
-def cost_of(spec: Spec, facts: Facts) -> Any:
-    """What is known of a config's student before it is trained: what a bound or a table may refuse."""
+def cost_of(spec: Spec, facts: Facts) -> Callable[[Mapping[str, Any]], dict[str, float]]:
+    """A function from a config to those figures of its student that its architecture decides, by metric.
+
+    They are the ones that are bounded, or read from a table: what may refuse a config before training.
+    """
     from kdsearch import models
 
     bounded = {bound.name for bound in constraints_of(spec)}
@@ -42,7 +46,7 @@ def cost_of(spec: Spec, facts: Facts) -> Any:
             known[key] = measure_architecture(
                 model, facts.shape, asked, architecture=student, deploy=form, known=("architecture",)
             )
-        # The file of another form is written of a trained student only.
+        # The file of a converted form exists only once its student is trained.
         left_out = sizes if is_converted(Deploy(**form)) else frozenset[str]()
         return {name: value for name, value in known.get(key, {}).items() if name not in left_out}
 
