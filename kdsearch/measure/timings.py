@@ -41,8 +41,9 @@ class Timings:
         Where there are any, `estimated` is 1: other trials may run beside.
 
         Args:
-            model: Built from `config`, on the device to be timed.
-            config: The name of the model and its options.
+            model: On the device to be timed.
+            config: What the timings are kept under: the model, its options and, where it is not called as
+                trained, its form.
             shape: Channels, height and width of an image.
             classes: Number of logits.
             figures: Those that need no clock are passed over.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import ConfigDict, Field, model_validator
 
 from kdsearch.constraints import Constraint, parse_constraints
-from kdsearch.errors import InputError, Problem, nearest
+from kdsearch.errors import InputError, KeyPath, Problem, nearest
 from kdsearch.registry import find, metric, parts
 from kdsearch.spec.domains import has_domain
 from kdsearch.spec.fields import PartSection, Section
@@ -111,7 +111,7 @@ def check_figures(spec: Spec) -> Iterator[Problem]:
                 yield from _check_plain(("constraints", index), name, spec)
 
 
-def _check_plain(place: tuple[str | int, ...], name: str, spec: Spec) -> Iterator[Problem]:
+def _check_plain(place: KeyPath, name: str, spec: Spec) -> Iterator[Problem]:
     """An objective that is named without options must be able to do without."""
     try:
         part = find("objective", name)
@@ -127,9 +127,7 @@ def _check_plain(place: tuple[str | int, ...], name: str, spec: Spec) -> Iterato
     yield from _check_teachers(place, name, None, spec)
 
 
-def _check_teachers(
-    place: tuple[str | int, ...], name: str, teacher: object, spec: Spec
-) -> Iterator[Problem]:
+def _check_teachers(place: KeyPath, name: str, teacher: object, spec: Spec) -> Iterator[Problem]:
     if "teacher_logits" not in find("objective", name).needs:
         return
     if not spec.teachers and has_domain(spec.tree()):

@@ -78,7 +78,7 @@ class Teacher(Section):
         min_length=2,
         description="Of a specialist: the classes that it tells apart, in the order of its logits",
     )
-    optim: Optim = Field(default_factory=lambda: Optim._of_part("sgd"))
+    optim: Optim = Field(default_factory=lambda: Optim.parse("sgd"))
 
     @model_validator(mode="before")
     @classmethod
@@ -102,7 +102,7 @@ class Sampler(PartSection):
 class Search(Section):
     """How the space is searched."""
 
-    sampler: Sampler = Field(default_factory=lambda: Sampler._of_part("tpe"))
+    sampler: Sampler = Field(default_factory=lambda: Sampler.parse("tpe"))
     trials: NonNegativeInt = Field(50, description="Configs to try, beside the baselines")
     seed: Annotated[NonNegativeInt, Field(lt=2**32)] = Field(
         0, description="Of the split, the batches, the weights and the sampler"
@@ -144,7 +144,7 @@ class Spec(Section):
     teachers: dict[str, Teacher] = Field(default_factory=dict)
     student: Annotated[Model, Searchable("choice")]
     distill: Distill = Field(default_factory=Distill)
-    optim: Annotated[Optim, Searchable("choice")] = Field(default_factory=lambda: Optim._of_part("sgd"))
+    optim: Annotated[Optim, Searchable("choice")] = Field(default_factory=lambda: Optim.parse("sgd"))
     deploy: Annotated[Deploy, Searchable("choice")] = Deploy()
     measure: Measure = Field(default_factory=Measure)
     objectives: dict[str, Direction] = Field(

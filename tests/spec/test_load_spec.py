@@ -225,3 +225,13 @@ def test_whatever_stands_at_a_key_is_a_spec_or_is_refused_by_name(strange):
             assert load_spec(spec.plain()) == spec
             config = canonical(sample(spec, RandomTrial(0)))
             assert config_yaml(config)
+
+
+def test_an_integer_fits_in_64_bits_signed():
+    assert load_spec(SMALL | {"search": {"trials": 2**63 - 1}}).search.trials == 2**63 - 1
+    for trials in (2**63, 2**64 - 1):  # the second takes 64 bits, but unsigned
+        refused = refusal(SMALL | {"search": {"trials": trials}})
+        assert refused == "spec: search.trials: integers must fit in 64 bits (signed)"
+        refused = refusal(SMALL | {"search": {"seed": trials}})
+        assert refused.endswith("got an integer that does not fit in 64 bits (signed)")
+    assert "got -9223372036854775808" in refusal(SMALL | {"search": {"trials": -(2**63)}})
