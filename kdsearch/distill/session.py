@@ -131,7 +131,7 @@ class Session:
         return self.timings.of(form, timed_as(config), splits.shape, len(splits.classes), figures_of(config))
 
     def _timed_apart(self, config: Spec, folder: Path) -> dict[str, float]:
-        if self._elsewhere is None or not any(each.known == "timed" for each in figures_of(config)):
+        if self._elsewhere is None or not any(each.basis == "timed" for each in figures_of(config)):
             return {}
         return self._elsewhere(config, folder)
 

@@ -6,7 +6,7 @@ from kdsearch.measure._measure import measure_architecture, measure_predictions,
 from kdsearch.measure._table import enter
 from kdsearch.measure.alone import measure_alone
 from kdsearch.measure.device import conditions, device_name
-from kdsearch.measure.figure import ALWAYS, Figure, Known, figure, figures_of, known, objectives
+from kdsearch.measure.figure import ALWAYS, Basis, Figure, basis_of, figure, figures_of
 from kdsearch.measure.per_class import class_accuracies
 from kdsearch.measure.rehearse import rehearse
 from kdsearch.measure.shipping import Shipping, device_of, shipping_of
@@ -15,11 +15,12 @@ from kdsearch.measure.timings import Timings
 
 __all__ = [
     "ALWAYS",
+    "Basis",
     "Figure",
-    "Known",
     "Latency",
     "Shipping",
     "Timings",
+    "basis_of",
     "class_accuracies",
     "conditions",
     "device_name",
@@ -27,12 +28,10 @@ __all__ = [
     "enter",
     "figure",
     "figures_of",
-    "known",
     "measure_alone",
     "measure_architecture",
     "measure_predictions",
     "measure_trained",
-    "objectives",
     "rehearse",
     "shipping_of",
     "time_forward",

@@ -46,7 +46,7 @@ def rehearse(
 
     for figure in figures:
         try:
-            match figure.known:
+            match figure.basis:
                 case "predictions":
                     measure_predictions(
                         logits, labels, [figure], classes=classes, teacher_logits=said, members=list(said)

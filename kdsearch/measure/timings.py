@@ -48,13 +48,13 @@ class Timings:
             classes: Number of logits.
             figures: Those that need no clock are passed over.
         """
-        timed = [figure for figure in figures if figure.known == "timed"]
+        timed = [figure for figure in figures if figure.basis == "timed"]
         if not timed:
             return {}
         path = self.folder / f"{self._key(model, config, shape, classes)}.json"
         kept = _read(path)
         if missing := [figure for figure in timed if figure.key not in kept]:
-            taken = measure_architecture(model, shape, missing, known=("timed",))
+            taken = measure_architecture(model, shape, missing, bases=("timed",))
             kept |= {figure.key: taken[figure.name] for figure in missing}
             self._write(path, kept, config, conditions(device_of(model), runtime_of(model)))
         return {figure.name: kept[figure.key] for figure in timed} | {"estimated": 1.0}

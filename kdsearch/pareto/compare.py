@@ -16,9 +16,10 @@ from kdsearch.pareto import words
 from kdsearch.pareto._canvas import COLORS, DASHES, MARKS, canvas, plain, save
 from kdsearch.pareto.attainment import attainment
 from kdsearch.pareto.distance import additive_epsilon, igd_plus
-from kdsearch.pareto.front import Direction, non_dominated
+from kdsearch.pareto.front import non_dominated
 from kdsearch.pareto.indicators import hypervolume
 from kdsearch.pareto.view import drawn, view
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -14,7 +14,7 @@ from kdsearch.pareto._canvas import BLUE, DASHES, INK, VERMILLION, canvas, save
 from kdsearch.pareto.recipes import amount, losses, matches, members, teachers
 from kdsearch.registry import find
 from kdsearch.space import describe_model
-from kdsearch.space.losses import needs_members
+from kdsearch.space.losses import acts_on_members
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def diagram(config: Mapping[str, Any]) -> Diagram:
             for ours, theirs in pairs:
                 links.setdefault((amount(ours), match["teacher"], amount(theirs)), []).append(text)
         if not matches(loss):
-            taught = needs_members(find("loss", loss["name"]))
+            taught = acts_on_members(find("loss", loss["name"]))
             heat = f", T {amount(loss['temperature'])}" if "temperature" in loss else ""
             texts["outputs" if taught else "labels"].append(text + heat)
     return Diagram(

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.errors import InputError
-from kdsearch.pareto.front import Direction, maximised, points_of
+from kdsearch.pareto.front import maximised, points_of
+from kdsearch.types import Direction
 
 
 def igd_plus(front: pd.DataFrame, reference: pd.DataFrame, objectives: Mapping[str, Direction]) -> float:

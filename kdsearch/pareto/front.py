@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import moocore
 import numpy as np
 import pandas as pd
 
-Direction = Literal["maximize", "minimize"]
+from kdsearch.types import Direction
 
 
 @dataclass(frozen=True)

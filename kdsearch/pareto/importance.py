@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from kdsearch.pareto import words
 from kdsearch.pareto._canvas import BLUE, canvas, plain, save
-from kdsearch.pareto.front import Direction
 from kdsearch.registry import parts
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     import optuna

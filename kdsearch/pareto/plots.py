@@ -13,9 +13,9 @@ import pandas as pd
 
 from kdsearch.pareto import words
 from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION
-from kdsearch.pareto.front import Direction
 from kdsearch.pareto.marks import members
 from kdsearch.pareto.view import Group, View, drawn, view
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -10,8 +10,9 @@ import pandas as pd
 
 from kdsearch.pareto import words
 from kdsearch.pareto._canvas import BLUE, canvas, plain, save
-from kdsearch.pareto.front import Direction, Front, points_of
+from kdsearch.pareto.front import Front, points_of
 from kdsearch.pareto.indicators import hypervolume
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

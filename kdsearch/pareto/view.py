@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto.front import Direction, non_dominated, points_of
+from kdsearch.pareto.front import non_dominated, points_of
 from kdsearch.pareto.marks import baseline_names, members
+from kdsearch.types import Direction
 
 _LOG_FROM = 20.0
 

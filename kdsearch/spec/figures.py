@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TAKEN = frozenset({"epoch", "loss", "lr", "seconds", "gain", "number", "estimated"})
 
 
-class Figure(PartSection):
+class FigureSection(PartSection):
     """A figure to be taken; its key is its metric, and by default the name of the objective it is."""
 
     kind: ClassVar[str] = "objective"
@@ -43,7 +43,7 @@ class Measure(Section):
     """What is measured of every student beside the objectives, and on which kind of node."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_or_nothing)
-    __pydantic_extra__: dict[str, Figure]
+    __pydantic_extra__: dict[str, FigureSection]
 
     resources: dict[str, Positive] = Field(
         default_factory=dict,
@@ -52,7 +52,7 @@ class Measure(Section):
     )
 
     @property
-    def figures(self) -> dict[str, Figure]:
+    def figures(self) -> dict[str, FigureSection]:
         """The figures, by their keys."""
         return self.__pydantic_extra__ or {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -16,11 +16,10 @@ from kdsearch.spec.optim import Optim
 from kdsearch.spec.recipe import Distill
 from kdsearch.spec.searchable import Searchable
 from kdsearch.spec.secrets import storable
-from kdsearch.types import NonNegative, NonNegativeInt, Positive, PositiveInt
+from kdsearch.types import Direction, NonNegative, NonNegativeInt, Positive, PositiveInt
 
 #: YAML reads the name of the class `3` as a number.
 ClassName = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name)]
-Direction = Literal["maximize", "minimize"]
 
 
 class Augment(Section):

@@ -29,7 +29,7 @@ def cost_of(spec: Spec, facts: Facts) -> Any:
 
     bounded = {bound.name for bound in constraints_of(spec)}
     asked = [f for f in figures_of(spec) if f.name in bounded or "architecture" in f.part.needs]
-    asked = [figure for figure in asked if figure.known == "architecture"]
+    asked = [figure for figure in asked if figure.basis == "architecture"]
     sizes = {figure.name for figure in asked if figure.part.name == "size_mb"}
     known: dict[str, dict[str, float]] = {}
 
@@ -39,7 +39,7 @@ def cost_of(spec: Spec, facts: Facts) -> Any:
         if asked and key not in known:
             model = models.build(student, facts.shape, len(facts.classes))
             known[key] = measure_architecture(
-                model, facts.shape, asked, architecture=student, deploy=form, known=("architecture",)
+                model, facts.shape, asked, architecture=student, deploy=form, bases=("architecture",)
             )
         # The file of another form is written of a trained student only.
         left_out = sizes if is_converted(Deploy(**form)) else frozenset[str]()

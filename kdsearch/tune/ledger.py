@@ -13,7 +13,6 @@ import pandas as pd
 from kdsearch.constraints import Constraint
 from kdsearch.distill.profile import TABLE, TRACE
 from kdsearch.pareto import Front, hypervolume
-from kdsearch.pareto.front import Direction
 from kdsearch.space import body, canonical, fingerprint
 from kdsearch.storage import fetch, remove
 from kdsearch.tracking import Writer, now
@@ -21,7 +20,6 @@ from kdsearch.tune.records import (
     CHECKPOINT,
     DRIVERS,
     Record,
-    State,
     has_weights,
     read_epochs,
     read_lines,
@@ -31,6 +29,7 @@ from kdsearch.tune.records import (
     write_result,
     write_trial,
 )
+from kdsearch.types import Direction, State
 
 #: In the folder of a search: its hypervolumes as MLflow is told them, a line each.
 HYPERVOLUMES = "hypervolume.jsonl"
