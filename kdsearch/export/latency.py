@@ -30,7 +30,7 @@ def measure_latency(export: Export, device: str) -> tuple[Latency, dict[str, str
 
     form = export.form(device)
     taken = time_forward(form, tuple(export.described["shape"]))
-    return taken, conditions(form.shipping.device, form.shipping.runtime)
+    return taken, conditions(form.deployment.device, form.deployment.runtime)
 
 
 def send_latency(export: Export, latency: Latency, conditions: dict[str, str], uri: str) -> list[str]:

@@ -99,13 +99,15 @@ def _write_graph(folder: Path, model: nn.Module, described: Mapping[str, Any]) -
     """Write the graph at full precision, unless it is there; returns why that cannot be done."""
     import torch
 
-    from kdsearch.deploy import Shipped, write_graph
+    from kdsearch.deploy import WithPreprocessing, write_graph
 
     if (folder / GRAPH).exists():
         return ""
     try:
         check_onnx_installed(GRAPH)
-        shipped = Shipped(model, torch.tensor(described["mean"]), torch.tensor(described["std"])).eval()
+        shipped = WithPreprocessing(
+            model, torch.tensor(described["mean"]), torch.tensor(described["std"])
+        ).eval()
         write_graph(shipped, tuple(described["shape"]), described["classes"], folder / GRAPH)
     except InputError as error:
         return str(error)

@@ -12,9 +12,9 @@ from torch import nn
 
 from kdsearch.files import write_whole
 from kdsearch.measure._measure import measure_architecture
+from kdsearch.measure.deployment import device_of, runtime_of
 from kdsearch.measure.device import conditions, device_name
 from kdsearch.measure.figure import Figure
-from kdsearch.measure.shipping import device_of, runtime_of
 from kdsearch.space import digest
 from kdsearch.types import Shape
 

@@ -66,7 +66,7 @@ def test_a_registered_student_is_loaded_by_pyfunc_elsewhere(of_a_run, store, tmp
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     form = export.form()
-    size = 5 if form.shipping.together else 1
+    size = 5 if form.deployment.together else 1
     with torch.inference_mode():
         expected = torch.cat([form(part) for part in images.split(size)])
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected.numpy(), atol=1e-5)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.measure import (
+    Deployment,
     Figure,
-    Shipping,
     Timings,
     conditions,
     device_name,
@@ -109,7 +109,7 @@ class Shipped(nn.Module):
 
     def __init__(self, threads: int) -> None:
         super().__init__()
-        self.shipping = Shipping(0, torch.device("cpu"), threads=threads)
+        self.deployment = Deployment(0, torch.device("cpu"), threads=threads)
         self.seen: set[tuple[int, int, frozenset[int]]] = set()
 
     def forward(self, image: Tensor) -> Tensor:
