@@ -1,4 +1,4 @@
-"""How a student is called once it ships."""
+"""How a student is called once it has shipped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is known of a form in which a student ships, apart from what it computes."""
+    """How a deployed model is called: all that is known of it apart from what it computes."""
 
     bytes: int
     """Of the file that ships."""
@@ -32,7 +32,7 @@ class Deployment:
 
 
 def deployment_of(model: nn.Module) -> Deployment | None:
-    """How a model ships, where it is such a form: it then takes images as bytes."""
+    """How a deployed model, which takes images as bytes, is called; None for any other."""
     found = getattr(model, "deployment", None)
     return found if isinstance(found, Deployment) else None
 
