@@ -6,7 +6,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,29 +13,13 @@ from kdsearch.errors import InputError
 from kdsearch.export.card import card
 from kdsearch.export.files import CARD, CONFIG, GRAPH, LABELS, METRICS, WEIGHTS, check_out, write_sums
 from kdsearch.export.load import trained
+from kdsearch.export.student import Student
 from kdsearch.export.verify import verify
 from kdsearch.space import config_yaml, describe
 from kdsearch.spec import check_onnx_installed, load_spec
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-@dataclass(frozen=True)
-class Student:
-    """What there is to write."""
-
-    config: Mapping[str, Any]
-    """A config; it is written as a spec that `kdsearch train` runs."""
-    files: Path
-    """The folder with the weights and, where it is another, the file that ships."""
-    described: Mapping[str, Any]
-    """`shape`, `mean`, `std` and `classes` of the data."""
-    metrics: Mapping[str, Any]
-    teachers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Their records, as far as they are known."""
-    origin: Mapping[str, str] = field(default_factory=dict)
-    """The `search` and `run` that it comes from."""
 
 
 def write_export(out: Path, student: Student) -> Path:
@@ -79,16 +62,7 @@ def write_export(out: Path, student: Student) -> Path:
             "verified": verify(folder, model, student.described),
         }
         (folder / METRICS).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-        text = card(
-            out.name,
-            student.config,
-            student.described,
-            student.metrics,
-            student.teachers,
-            student.origin,
-            ships,
-            no_graph,
-        )
+        text = card(out.name, student, ships=ships, no_graph=no_graph)
         (folder / CARD).write_text(text, encoding="utf-8")
         write_sums(folder)
         folder.rename(out)

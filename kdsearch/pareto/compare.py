@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import textwrap
 from collections.abc import Mapping
-from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,8 @@ import pandas as pd
 
 from kdsearch.errors import InputError
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import COLORS, DASHES, MARKS, canvas, plain, save
+from kdsearch.pareto._canvas import canvas, plain, save
+from kdsearch.pareto._style import LEGEND, matplotlib_lines, plotly_lines
 from kdsearch.pareto.attainment import attainment
 from kdsearch.pareto.distance import additive_epsilon, igd_plus
 from kdsearch.pareto.front import non_dominated
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 Fronts = Mapping[str, pd.DataFrame]
 
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-_SYMBOLS = ("diamond", "square", "triangle-up", "circle", "x", "triangle-down")
 _MEDIAN = "median attainment"
 
 
@@ -80,8 +78,7 @@ def compare_figure(
     from plotly.graph_objects import Figure, Scatter
 
     figure = Figure()
-    styles = zip(cycle(COLORS), cycle(_DASHES), cycle(_SYMBOLS), strict=False)
-    for (name, front), (color, dash, symbol) in zip(_drawn(fronts, x, y), styles, strict=False):
+    for (name, front), (color, dash, symbol) in zip(_drawn(fronts, x, y), plotly_lines(), strict=False):
         step = view(front, {n: objectives[n] for n in (x, y)}, x, y).step
         line = {"color": color, "dash": dash, "width": 2}
         label = html.escape(_label(name, table))
@@ -111,7 +108,7 @@ def compare_figure(
         xaxis_title=words.title(x),
         yaxis_title=words.title(y),
         xaxis_type="log" if wide else "linear",
-        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
+        legend=LEGEND,
     )
     return figure
 
@@ -122,8 +119,7 @@ def compare_png(
     """Draw the same to `path`."""
     figure, ((axes,),) = canvas()
     plain(axes, x=words.title(x), title=words.title(y))
-    styles = zip(cycle(COLORS), cycle(DASHES), cycle(MARKS), strict=False)
-    for (name, front), (color, dash, mark) in zip(_drawn(fronts, x, y), styles, strict=False):
+    for (name, front), (color, dash, mark) in zip(_drawn(fronts, x, y), matplotlib_lines(), strict=False):
         shown = view(front, {n: objectives[n] for n in (x, y)}, x, y)
         axes.plot(shown.step[:, 0], shown.step[:, 1], color=color, linestyle=dash, zorder=2)
         if name == _MEDIAN:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsearch.pareto._canvas import BLUE, DASHES, INK, VERMILLION, canvas, save
+from kdsearch.pareto._canvas import canvas, save
+from kdsearch.pareto._style import BLUE, DASHED, INK, VERMILLION
 from kdsearch.pareto.recipes import amount, losses, matches, members, teachers
 from kdsearch.registry import find
 from kdsearch.space import describe_model
@@ -156,7 +157,7 @@ def _layers(axes: Axes, shown: Diagram) -> None:
         for place, pair in enumerate(pairs)
     }
     for link in shown.links:
-        _arrow(axes, theirs[link.teacher, link.layer], ours[link.student], DASHES[1], link.label)
+        _arrow(axes, theirs[link.teacher, link.layer], ours[link.student], DASHED, link.label)
 
 
 def _box(axes: Axes, x: float, y: float, text: str, color: str, *, bold: bool = False) -> Text:

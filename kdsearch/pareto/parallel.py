@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import BLUE, GREY, INK, canvas, save
+from kdsearch.pareto._canvas import canvas, save
+from kdsearch.pareto._style import BLUE, GREY, INK
 from kdsearch.pareto.front import points_of
 from kdsearch.pareto.marks import members
 from kdsearch.pareto.recipes import varying

@@ -122,6 +122,11 @@ class PartSection(Section):
         return {}
 
 
+def or_nothing(schema: dict[str, Any]) -> None:
+    """Let the JSON `schema` of a mapping take a key alone, as in `ce:`: it is the part of that name."""
+    schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
+
+
 @cache
 def _part_model(base: type[PartSection], kind: str, name: str) -> type[PartSection]:
     part = find(kind, name)

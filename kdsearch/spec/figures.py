@@ -12,7 +12,7 @@ from kdsearch.constraints import Constraint, parse_constraints
 from kdsearch.errors import InputError, KeyPath, Problem, nearest
 from kdsearch.registry import find, metric, parts
 from kdsearch.spec.domains import has_domain
-from kdsearch.spec.fields import PartSection, Section
+from kdsearch.spec.fields import PartSection, Section, or_nothing
 from kdsearch.spec.problems import problems
 from kdsearch.types import Positive
 
@@ -34,15 +34,10 @@ class FigureSection(PartSection):
 _RESOURCES = "resources"
 
 
-def _or_nothing(schema: dict[str, Any]) -> None:
-    """A name alone, as in `macro_f1:`, is the objective of that name."""
-    schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
-
-
 class Measure(Section):
     """What is measured of every student beside the objectives, and on which kind of node."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra=_or_nothing)
+    model_config = ConfigDict(extra="allow", json_schema_extra=or_nothing)
     __pydantic_extra__: dict[str, FigureSection]
 
     resources: dict[str, Positive] = Field(

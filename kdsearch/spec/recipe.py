@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from kdsearch.errors import KeyPath
 from kdsearch.registry import Part
 from kdsearch.spec.domains import Choice, Matching
-from kdsearch.spec.fields import PartSection, Section
+from kdsearch.spec.fields import PartSection, Section, or_nothing
 from kdsearch.spec.optim import Optim
 from kdsearch.spec.problems import problem
 from kdsearch.spec.searchable import Searchable
@@ -126,11 +126,6 @@ def is_matched(part: Part) -> bool:
     return looks and part.facts.get("matching") not in ("members", "classifier")
 
 
-def _or_nothing(schema: dict[str, Any]) -> None:
-    """A label alone, as in `ce:`, is the loss of that name."""
-    schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
-
-
 def _named_by_key(value: Any) -> Any:
     """Losses whose key is their name."""
     losses = value.get("losses") if isinstance(value, Mapping) else None
@@ -151,7 +146,7 @@ class Stage(Section):
 
     epochs: Annotated[PositiveInt | None, Searchable()] = Field(None, description="How many of the epochs")
     fraction: Annotated[Fraction | None, Searchable()] = Field(None, description="Which share of the epochs")
-    losses: dict[str, Loss] = Field(min_length=1, json_schema_extra=_or_nothing)
+    losses: dict[str, Loss] = Field(min_length=1, json_schema_extra=or_nothing)
     optim: Annotated[Optim | None, Searchable("choice")] = Field(
         None, description="By default that of the spec; its `epochs` have no meaning here"
     )
@@ -170,7 +165,7 @@ class Distill(Section):
 
     teachers: TeacherUse = TeacherUse()
     losses: dict[str, Loss] = Field(
-        default_factory=lambda: {"ce": Loss.parse("ce")}, min_length=1, json_schema_extra=_or_nothing
+        default_factory=lambda: {"ce": Loss.parse("ce")}, min_length=1, json_schema_extra=or_nothing
     )
     stages: list[Stage] = Field(default_factory=list, description="What comes before `losses`, in order")
 
