@@ -27,7 +27,7 @@ def evaluation(model: nn.Module) -> Iterator[None]:
 
 
 def image_for(model: nn.Module, shape: Shape, *, seed: int = 0) -> Tensor:
-    """One random image [1, C, H, W], standard normal, on the device and of the dtype of `model`.
+    """One random image (1, C, H, W), standard normal, on the device and of the dtype of `model`.
 
     A form that ships gets bytes instead, as many images as it is called with, where it takes them from. The
     global random state is left alone.

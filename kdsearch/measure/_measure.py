@@ -24,7 +24,7 @@ def measure_architecture(
     """Those of the figures that need no training, by metric.
 
     Args:
-        model: Maps images[N, C, H, W] to logits[N, classes]; on the meta device only without `timed`.
+        model: Maps images (N, C, H, W) to logits (N, classes); on the meta device only without `timed`.
         shape: Of one image: channels, height, width.
         figures: Those that follow from anything else are passed over.
         architecture: The name of the model and its options, for figures that are looked up by it.
@@ -50,11 +50,11 @@ def measure_predictions(
     """Those of the figures that follow from predictions on a split, by metric.
 
     Args:
-        logits: [N, classes], of the whole split.
-        labels: [N], class indices.
+        logits: (N, classes), of the whole split.
+        labels: (N,), class indices.
         figures: As for `measure_architecture`, with the same errors.
         classes: Their names.
-        teacher_logits: [N, classes] on the same images, by teacher.
+        teacher_logits: (N, classes) on the same images, by teacher.
         members: The teachers that the student learned from.
     """
     given = {"classes": tuple(classes), "teacher_logits": teacher_logits or {}, "members": tuple(members)}
@@ -72,9 +72,9 @@ def measure_trained(
     """Those of the figures that ask the trained student about images of their own making, by metric.
 
     Args:
-        predict: Maps images[n, C, H, W] uint8 to logits[n, classes].
-        images: [N, C, H, W] uint8, of the whole split.
-        labels: [N], class indices.
+        predict: Maps images (n, C, H, W) uint8 to logits (n, classes).
+        images: (N, C, H, W) uint8, of the whole split.
+        labels: (N,), class indices.
         figures: As for `measure_architecture`, with the same errors.
         classes: Their names.
     """

@@ -43,7 +43,11 @@ class Figure:
 
 
 def figure(name: str) -> Figure:
-    """The objective `name` without options of its own. Raises InputError when there is none."""
+    """The objective `name` without options of its own.
+
+    Raises:
+        InputError: When there is none.
+    """
     return Figure(metric(name), find("objective", name))
 
 

@@ -18,7 +18,7 @@ DPI = 150
 
 
 def canvas(width: float = 8.0, height: float = 5.0, *, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
-    """A figure of `width` x `height` inches and its axes[rows, columns].
+    """A figure of `width` x `height` inches and its axes (rows, columns).
 
     Not through pyplot: it keeps every figure, and a backend, for the whole process.
     """

@@ -30,7 +30,11 @@ _MEDIAN = "median attainment"
 
 
 def shared_objectives(each: Mapping[str, Mapping[str, Direction]]) -> dict[str, Direction]:
-    """The objectives that every search has, with one direction. Raises InputError for fewer than two."""
+    """The objectives that every search has, with one direction.
+
+    Raises:
+        InputError: When there are fewer than two.
+    """
     first, *others = each.values()
     shared: dict[str, Direction] = {n: w for n, w in first.items() if all(o.get(n) == w for o in others)}
     if len(shared) < 2:

@@ -57,7 +57,11 @@ def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[KeyPath
 
 
 def read_yaml(path: Path) -> tuple[Any, Mapping[KeyPath, int]]:
-    """`parse_yaml` of a file. Raises InputError when it can't be read."""
+    """`parse_yaml` of a file.
+
+    Raises:
+        InputError: When it can't be read.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""A wrong spec: one clear message with file, line and key, exit code 2; nothing is written, no Ray started."""
+"""A wrong spec: one clear message with file, line and key, exit code 2; nothing written, no Ray started."""
 
 from __future__ import annotations
 
