@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 def sent_to(address: str | None, detach: bool) -> str | None:
-    """The address that a command is sent to; None where it runs here, and so can't be left alone."""
+    """The address that a command is sent to; None where it runs here, and so can't be detached."""
     from kdsearch.errors import InputError
     from kdsearch.tune.cluster import is_job
 
     if is_job(address):
         return address
     if detach:
-        raise InputError("--detach: only a job can be left alone; give --address auto, ray://… or http://…")
+        raise InputError("--detach: only a job can be detached; give --address auto, ray://… or http://…")
     return None
 
 
 def followed(job: Job, name: str, detach: bool) -> int:
-    """Say that a job about a search was submitted, and pass on what it prints unless it is left alone.
+    """Say that a job about a search was submitted, and pass on what it prints unless it is detached.
 
     Returns the exit code of the command.
     """

@@ -31,7 +31,7 @@ def open_deployed(
             section asks for the device.
 
     Raises:
-        InputError: When the file is missing or damaged, or ONNX Runtime has not the device that it asks for.
+        InputError: When the file is missing or damaged, or ONNX Runtime lacks the device that it asks for.
     """
     size = path.stat().st_size if path.exists() else 0
     if form.format == "torch":
@@ -44,7 +44,7 @@ def open_deployed(
     if call.device.type != place.type:
         place = call.device
     if form.device == device.type != place.type:
-        raise InputError(f"deploy.device: '{device.type}': this ONNX Runtime has none")
+        raise InputError(f"deploy.device: '{device.type}': this build of ONNX Runtime does not support it")
     deployment = Deployment(
         size,
         place,

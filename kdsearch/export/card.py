@@ -28,7 +28,7 @@ def card(name: str, student: Student, *, ships: str, no_graph: str) -> str:
     Args:
         name: Of the folder.
         student: What it is of.
-        ships: The name of the file that the figures are those of.
+        ships: The name of the file that ships.
         no_graph: Why there is no ONNX graph at full precision; empty where there is.
     """
     config, described = student.config, student.described
@@ -36,9 +36,9 @@ def card(name: str, student: Student, *, ships: str, no_graph: str) -> str:
     sections = [
         f"# {name}",
         describe(config),
-        f"It tells {len(described['classes'])} classes apart in images of {channels} x {height} x {width} "
-        f"(channels, height, width) bytes: {_some(described['classes'])}. What ships, and what the figures "
-        f"below are those of, is `{ships}`.",
+        f"It classifies images of {channels} x {height} x {width} (channels, height, width) bytes into "
+        f"{len(described['classes'])} classes: {_some(described['classes'])}. What ships is `{ships}`; "
+        "the figures below are those of this file.",
         _loading(name, described, ships, no_graph),
         "## Figures\n\n" + _figures(student.metrics),
         "## Data\n\n" + _data(config, described),
@@ -104,7 +104,7 @@ def _data(config: Mapping[str, Any], described: Mapping[str, Any]) -> str:
     augment = ", ".join(f"{key} {value}" for key, value in data["augment"].items() if value) or "none"
     return (
         f"`{data['source']}` ({options}); random views: {augment}. Plain figures are of the validation "
-        "split, those with `test_` of images that nothing was chosen by."
+        "split, those with `test_` of images on which no choice was based."
     )
 
 

@@ -44,7 +44,9 @@ def send_latency(export: Export, latency: Latency, conditions: dict[str, str], u
     from kdsearch.tracking import add_to_run
 
     if "run" not in export.origin:
-        raise InputError(f"{export.folder} comes from no run of a search: there is nowhere to send a latency")
+        raise InputError(
+            f"{export.folder} does not come from a run of a search: there is nowhere to send a latency"
+        )
     device = re.sub(r"[^A-Za-z0-9]+", "_", conditions["device"]).strip("_")
     named: dict[str, Any] = {
         f"latency_ms/{device}": latency.p50_ms,

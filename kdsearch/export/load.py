@@ -50,7 +50,7 @@ class Export:
         if self.config.deploy.format == "onnx":
             check_onnx_installed(self.ships.name)
         if device == "cuda" and not torch.cuda.is_available():
-            raise InputError("device 'cuda': there is none here")
+            raise InputError("device 'cuda': this machine has no GPU")
         mean, std = torch.tensor(self.described["mean"]), torch.tensor(self.described["std"])
         form = open_deployed(
             build(self.config.tree(), self.described),
@@ -61,7 +61,7 @@ class Export:
             device=torch.device(device),
         )
         if form.deployment.device.type != device:
-            raise InputError(f"device '{device}': this ONNX Runtime has none")
+            raise InputError(f"device '{device}': this build of ONNX Runtime does not support it")
         return form
 
 

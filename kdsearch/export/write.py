@@ -29,7 +29,7 @@ def write_export(out: Path, student: Student) -> Path:
     exported, and the file that ships where that is yet another.
 
     Raises:
-        InputError: When `out` exists or can't be made, or the student is not whole.
+        InputError: When `out` exists or can't be made, or a file of the student is missing.
         KdsearchError: When what was written, read back, does not give the same logits; see `verify`.
     """
     from kdsearch.deploy import file_of
@@ -47,7 +47,7 @@ def write_export(out: Path, student: Student) -> Path:
         (folder / CONFIG).write_text(config_yaml(student.config), encoding="utf-8")
         for file in dict.fromkeys((WEIGHTS, ships)):
             if not (student.files / file).is_file():
-                raise InputError(f"the student is not whole: {file} is missing")
+                raise InputError(f"the student is incomplete: {file} is missing")
             shutil.copyfile(student.files / file, folder / file)
         model = trained(student.config, student.described, student.files / WEIGHTS)
         no_graph = _write_graph(folder, model, student.described)

@@ -67,7 +67,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
             state.setdefault(alias, state[first])
     problems = [
         _some("lacks", [key for key in expected if key not in state]),
-        _some("has, and the model has not,", [key for key in state if key not in expected]),
+        _some("has keys that the model does not:", [key for key in state if key not in expected]),
         _some(
             "has other shapes:",
             [

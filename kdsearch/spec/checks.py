@@ -92,5 +92,5 @@ def _check_outcomes(spec: Spec) -> Iterator[Problem]:
 
 def _check_batches(spec: Spec) -> Iterator[Problem]:
     if spec.data.batch_size % spec.compute.workers:
-        message = f"{spec.data.batch_size} images do not divide among {spec.compute.workers} workers"
+        message = f"{spec.data.batch_size} images cannot be split evenly among {spec.compute.workers} workers"
         yield Problem(("data", "batch_size"), message)

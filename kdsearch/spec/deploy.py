@@ -38,12 +38,12 @@ class Deploy(Section):
     )
 
 
-#: What a spec says nothing of: the trained model itself.
+#: What ships where a spec says nothing: the trained model itself.
 AS_TRAINED: Mapping[str, Any] = Deploy().model_dump()
 
 
 def decisive(form: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a form tells figures apart; nothing of the trained model itself.
+    """The keys of a form on which figures depend; none for the trained model itself.
 
     A device that is not named is left out: older configs had no `device`, and keep their fingerprints.
     """

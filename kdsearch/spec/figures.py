@@ -63,14 +63,15 @@ class Measure(Section):
                 continue
             if not re.fullmatch(r"[A-Za-z_]\w*", str(key)) or key in _TAKEN or str(key).startswith("test_"):
                 taken = (
-                    f"'{key}' is no name for a figure: letters, digits and '_', and none that kdsearch uses"
+                    f"'{key}' is not a valid name for a figure: use letters, digits and '_', and no name "
+                    "that kdsearch uses"
                 )
                 raise problems([((key,), taken, given)])
             alone = given is None or isinstance(given, Mapping)
             named[key] = {"name": key, **(given or {})} if alone else given
             name = named[key].get("name") if isinstance(named[key], Mapping) else named[key]
             if key in parts("objective") and isinstance(name, str) and name != key:
-                taken = f"'{key}' is an objective: call a figure of '{name}' otherwise"
+                taken = f"'{key}' is an objective: choose another key for a figure of '{name}'"
                 raise problems([((key,), taken, given)])
         return named
 

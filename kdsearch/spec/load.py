@@ -24,7 +24,7 @@ def load_spec(source: str | Path | Mapping[str, Any], overrides: Sequence[str] =
         overrides: `key.of.the.spec=value` each, the value in YAML.
 
     Raises:
-        SpecError: When it does not hold; it lists all problems.
+        SpecError: When it is not valid; it lists all problems.
         InputError: When the file can't be read, or an override can't be applied.
     """
     file: str | None = None

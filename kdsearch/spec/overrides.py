@@ -36,7 +36,7 @@ def _set(tree: Any, keys: Sequence[str], value: Any, override: str) -> Any:
     key, rest = keys[0], keys[1:]
     if isinstance(tree, list):
         if not key.isdigit() or int(key) >= len(tree):
-            raise InputError(f"--set {override}: '{key}' is no index of a list of {len(tree)}")
+            raise InputError(f"--set {override}: '{key}' is not an index into a list of {len(tree)} items")
         return [
             _set(inner, rest, value, override) if i == int(key) else inner for i, inner in enumerate(tree)
         ]

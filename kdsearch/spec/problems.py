@@ -35,7 +35,7 @@ def readable(kind: str, message: str, given: object) -> str:
         return "a value is required"
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
-    return f"{message}, got {shown(given)}" + (": no domain can stand here" if domain_key(given) else "")
+    return f"{message}, got {shown(given)}" + (": no domain is allowed here" if domain_key(given) else "")
 
 
 def shown(given: object) -> str:

@@ -44,7 +44,7 @@ class Data(PartSection):
         None, min_length=2, description="Only images of these classes; by default of all"
     )
     views: PositiveInt | None = Field(
-        None, description="Epochs after which the order and the augmented views come again; by default never"
+        None, description="Epochs after which the order and the augmented views repeat; by default never"
     )
     batch_size: PositiveInt = Field(128, description="Images in a step, over all workers")
     validation: Annotated[float, Field(gt=0, lt=1)] = Field(

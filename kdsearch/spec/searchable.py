@@ -50,7 +50,7 @@ class Searchable:
         if key is None:
             return handler(value)
         if key not in self.domains:
-            raise problem(f"a '{key}' domain cannot stand here; expected one of: {', '.join(self.domains)}")
+            raise problem(f"a '{key}' domain is not allowed here; expected one of: {', '.join(self.domains)}")
         extra = set(value) - {key} - KEYS[key]
         if extra:
             name = min(extra, key=str)
@@ -116,7 +116,7 @@ def _parse_simplex(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> S
     try:
         handler(dict.fromkeys(names, 1.0))
     except ValidationError:
-        raise problem("a 'simplex' domain cannot stand here: it draws a mapping of weights") from None
+        raise problem("a 'simplex' domain is not allowed here: it draws a mapping of weights") from None
     return Simplex(None if items == "all" else tuple(items))
 
 

@@ -26,7 +26,7 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
         name: Of the search.
         storage: Where its folder is.
         uri: Of MLflow; by default that of the search.
-        timeout: Seconds to wait for a server that is away.
+        timeout: Seconds to wait for a server that does not answer.
 
     Raises:
         InputError: When there is no such search, or another process holds it.

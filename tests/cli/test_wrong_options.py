@@ -38,7 +38,7 @@ SPACE = (Path(__file__).parent / "space.yaml").read_text(encoding="utf-8")
             "compute.storage: it holds a key or a password",
         ),
         (["--address", "http://127.0.0.1:{port}"], "--address http://127.0.0.1:{port}: no Ray answers there"),
-        (["--detach"], "--detach: only a job can be left alone"),
+        (["--detach"], "--detach: only a job can be detached"),
         (["--set", "compute.workers=64"], "compute: a trial needs 64 x 1 CPUs"),
     ],
 )

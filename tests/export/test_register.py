@@ -127,7 +127,7 @@ def test_a_latency_is_entered_into_a_table_that_a_search_reads(exported, tmp_pat
     with pytest.raises(SystemExit) as refused:
         main()
     assert refused.value.code == 2
-    assert "phone.csv:2: this row holds for" in capsys.readouterr().err
+    assert "phone.csv:2: this row matches" in capsys.readouterr().err
 
 
 def test_what_cannot_be_registered_is_refused(exported, of_a_run, store, tmp_path):
