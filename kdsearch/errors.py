@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+#: The keys, and the indices of lists, that lead to a value of a spec.
+KeyPath = tuple[str | int, ...]
+
 #: Problems that one message lists; nobody reads more at once.
 _SHOWN = 20
 
@@ -26,7 +29,7 @@ class InputError(KdsearchError):
 class Problem:
     """One thing wrong with a spec: the path of the key, what is wrong, and the line, counted from 1."""
 
-    key: tuple[str | int, ...]
+    key: KeyPath
     message: str
     line: int | None = None
 

@@ -13,19 +13,18 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import re
-import sys
-import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kdsearch import types
 from kdsearch.annotations import annotation
 from kdsearch.errors import InputError, nearest
+from kdsearch.modules import is_installed, located
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 
@@ -122,7 +121,11 @@ class Part:
     """Whether it takes options beyond those it names (`**options`), which are then passed on unchecked."""
 
     def load(self) -> Callable[..., Any]:
-        """Import the part. Raises InputError when its module, or the name in it, is not there."""
+        """Import the part.
+
+        Raises:
+            InputError: When its module, or the name in it, is not there.
+        """
         try:
             target: Callable[..., Any] = getattr(importlib.import_module(self.module), self.target)
         except Exception as error:  # a user's module may raise anything while it is imported
@@ -132,6 +135,12 @@ class Part:
             return partial(target, name=self.name.removeprefix(f"{prefix}:"))
         return target
 
+    def build(self, supply: Mapping[str, object], options: Mapping[str, object]) -> Any:
+        """Call the part with its `options`, and with what its signature asks for of `supply`."""
+        target = self.load()
+        asked = inspect.signature(target).parameters
+        return target(**{name: value for name, value in supply.items() if name in asked} | dict(options))
+
 
 def parts(kind: str) -> dict[str, Part]:
     """Every registered part of `kind`, by name; parts that answer to a prefix stand under `prefix:`."""
@@ -139,7 +148,11 @@ def parts(kind: str) -> dict[str, Part]:
 
 
 def find(kind: str, name: str) -> Part:
-    """The part of `kind` called `name`. Raises InputError naming the nearest part when there is none."""
+    """The part of `kind` called `name`.
+
+    Raises:
+        InputError: When there is none; it names the nearest one.
+    """
     known = _registered(kind)
     if name in known and not name.endswith(":"):
         return known[name]
@@ -174,9 +187,9 @@ def _registered(kind: str) -> Mapping[str, Part]:
 
 
 def _from_user(kind: str, name: str, module: str, target: str) -> Part:
-    if (spec := _located(module)) is None:
+    if (spec := located(module)) is None:
         raise InputError(f"{kind} '{name}': there is no module '{module}' on the Python path")
-    installed = _installed(spec.origin)
+    installed = is_installed(spec.origin)
     foreign = InputError(
         f"{kind} '{name}': '{module}' is installed, and does not offer '{target}' as a {kind}: no spec may "
         f'call whatever is there. Mark it with @register("{kind}"), or wrap it in a module of your own'
@@ -199,28 +212,6 @@ def _from_user(kind: str, name: str, module: str, target: str) -> Part:
         raise foreign
     facts = facts or {}
     return _describe(kind, name, module, node, facts)
-
-
-def _located(module: str) -> ModuleSpec | None:
-    """Where a module is, found without importing the packages that hold it, which would run their code."""
-    names, path = module.split("."), None
-    spec: ModuleSpec | None = None
-    for depth, name in enumerate(names, start=1):
-        if not name.isidentifier() or (depth > 1 and path is None):
-            return None
-        whole = ".".join(names[:depth])
-        finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
-        spec = next((found for find in finders if find and (found := find(whole, path))), None)
-        path = spec.submodule_search_locations if spec else None
-    return spec
-
-
-def _installed(origin: str | None) -> bool:
-    """Whether a module is Python's own or a package's, rather than the user's."""
-    if origin is None or not Path(origin).is_absolute():
-        return origin is not None  # built-in, or frozen
-    parts, own = Path(origin).parts, sysconfig.get_path("stdlib")
-    return "site-packages" in parts or "dist-packages" in parts or Path(origin).is_relative_to(own)
 
 
 _Definition = ast.FunctionDef | ast.ClassDef

@@ -1,9 +1,10 @@
-"""Annotations for the options of parts: their valid range, and the range worth searching."""
+"""Types that everything else shares, with annotations for the options of parts: their valid range, and the
+range worth searching."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
 
@@ -39,3 +40,8 @@ NonNegativeInt = Annotated[int, Ge(0)]
 
 #: The shape of one example as a model receives it: channels, height, width.
 Shape = tuple[int, int, int]
+
+#: Of an objective: which way is better.
+Direction = Literal["maximize", "minimize"]
+#: Of a trial, and of the run that stands for it.
+State = Literal["running", "complete", "failed", "stopped"]

@@ -21,9 +21,7 @@ def job_address(address: str | None, detach: bool) -> str | None:
     if is_job(address):
         return address
     if detach:
-        raise InputError(
-            "--detach: only a job can be detached from; give --address auto, ray://… or http://…"
-        )
+        raise InputError("--detach: only a job can be detached; give --address auto, ray://… or http://…")
     return None
 
 

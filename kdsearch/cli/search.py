@@ -57,7 +57,7 @@ def search(
         from kdsearch.tune.cluster_job import submit_search
 
         if space is None:
-            raise InputError("a job takes its spec along: give SPACE.yaml")
+            raise InputError("a job needs its spec: give SPACE.yaml")
         given = {"--trials": trials, "--concurrent": concurrent, "--name": name, "--resume": resume}
         options = [text for key, value in given.items() if value is not None for text in (key, str(value))]
         # MLflow's address is told of by itself, as the cluster sees it.

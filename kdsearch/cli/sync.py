@@ -15,7 +15,9 @@ def sync(
     name: SearchName,
     storage: Storage = Path(STORAGE),
     uri: TrackingUri = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for a server that is away", min=0)] = 60,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait for a server that does not answer", min=0)
+    ] = 60,
 ) -> None:
     """Rebuild a search in MLflow from its files; what is there already is left as it is."""
     from kdsearch.tune.sync import sync as tell

@@ -6,25 +6,26 @@ scales the pixels is a part of it.
 
 from __future__ import annotations
 
-from kdsearch.deploy.deploy import calibration, open_form, write_form
-from kdsearch.deploy.form import Form, file_of
+from kdsearch.deploy.deployed import DeployedModel
 from kdsearch.deploy.graph import OPSET, write_graph
+from kdsearch.deploy.open import open_deployed
 from kdsearch.deploy.parity import parity
+from kdsearch.deploy.preprocessing import WithPreprocessing
 from kdsearch.deploy.quantise import quantise
 from kdsearch.deploy.runtime import has_runtime, open_graph
-from kdsearch.deploy.shipped import Shipped
+from kdsearch.deploy.write import calibration, file_of, write_deployed
 
 __all__ = [
     "OPSET",
-    "Form",
-    "Shipped",
+    "DeployedModel",
+    "WithPreprocessing",
     "calibration",
     "file_of",
     "has_runtime",
-    "open_form",
+    "open_deployed",
     "open_graph",
     "parity",
     "quantise",
-    "write_form",
+    "write_deployed",
     "write_graph",
 ]

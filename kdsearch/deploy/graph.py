@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from kdsearch.deploy._quiet import quiet
-from kdsearch.deploy.shipped import Shipped
+from kdsearch.deploy.preprocessing import WithPreprocessing
 from kdsearch.errors import InputError, first_line
 from kdsearch.types import Shape
 
@@ -22,7 +22,7 @@ OPSET = 18
 IMAGES, LOGITS = "images", "logits"
 
 
-def write_graph(model: Shipped, shape: Shape, classes: Sequence[str], path: Path) -> None:
+def write_graph(model: WithPreprocessing, shape: Shape, classes: Sequence[str], path: Path) -> None:
     """Write `model` as a graph from `images` (batch, C, H, W) uint8 to `logits` (batch, classes) float32.
 
     The size of a batch is left open. Batch norms are folded into the layers before them. The names of the

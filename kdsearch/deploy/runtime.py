@@ -76,5 +76,7 @@ def open_graph(path: Path, *, threads: int, device: torch.device | str = "cpu") 
         raise InputError(f"{path} cannot be opened by ONNX Runtime: {reason[:300]}") from error
     inputs = [(given.name, given.type, len(given.shape)) for given in session.get_inputs()]
     if inputs != [(IMAGES, "tensor(uint8)", 4)]:
-        raise InputError(f"{path} takes {inputs}, and not '{IMAGES}' (B, C, H, W) of bytes: it is not ours")
+        raise InputError(
+            f"{path} takes {inputs}, not '{IMAGES}' (B, C, H, W) uint8: kdsearch did not write it"
+        )
     return Graph(session)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.data import Images, evaluation_batches
-from kdsearch.deploy import Form
+from kdsearch.deploy import DeployedModel
 
 
 @torch.no_grad()
@@ -17,7 +17,7 @@ def predict(
 
     A form that ships scales the pixels itself, on a device of its own.
     """
-    if isinstance(model, Form):
+    if isinstance(model, DeployedModel):
         return model.predict(images)
     training = model.training
     model.eval()

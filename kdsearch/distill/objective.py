@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, reduce
 from typing import Any
@@ -41,8 +40,7 @@ class Combination(nn.Module):
         self.strategy: Callable[..., Tensor | Target]
         if isinstance(make, type):
             supply = {"members": members, "classes": classes}
-            asked = inspect.signature(make).parameters
-            self.strategy = make(**{k: v for k, v in supply.items() if k in asked}, **ensemble.options)
+            self.strategy = part.build(supply, ensemble.options)
         else:
             self.strategy = partial(make, **ensemble.options)
 

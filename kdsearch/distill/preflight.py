@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from kdsearch import models
-from kdsearch.deploy import Shipped, write_graph
+from kdsearch.deploy import WithPreprocessing, write_graph
 from kdsearch.distill.layers import Layers
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.resident import load_dataset
@@ -109,7 +109,7 @@ def _forms(spec: Spec, facts: Facts) -> Iterator[Problem]:
     with tempfile.TemporaryDirectory() as folder:
         for student in families.values():
             model = models.build(student, facts.shape, len(facts.classes), seed=0)
-            shipped = Shipped(model, torch.zeros(channels), torch.ones(channels)).eval()
+            shipped = WithPreprocessing(model, torch.zeros(channels), torch.ones(channels)).eval()
             try:
                 write_graph(shipped, facts.shape, facts.classes, Path(folder) / "student.onnx")
             except InputError as error:

@@ -14,15 +14,15 @@ from kdsearch.distill.evaluate import predict
 from kdsearch.distill.resident import Resident, SplitName, Splits
 from kdsearch.measure import (
     Figure,
+    basis_of,
     class_accuracies,
     figure,
     figures_of,
-    known,
     measure_architecture,
     measure_predictions,
     measure_trained,
-    objectives,
 )
+from kdsearch.registry import parts
 from kdsearch.spec import Spec
 
 
@@ -41,7 +41,7 @@ def score_architecture(model: nn.Module, config: Spec, shape: tuple[int, int, in
         figures_of(config),
         architecture=tree["student"],
         deploy=tree["deploy"],
-        known=("architecture",),
+        bases=("architecture",),
     )
 
 
@@ -85,9 +85,9 @@ def free_figures(config: Spec) -> list[Figure]:
 
     Those that compare with teachers only for a student that has some.
     """
-    parts = [part for part in objectives().values() if known(part) == "predictions"]
+    following = [part for part in parts("objective").values() if basis_of(part) == "predictions"]
     taught = bool(config.distill.teachers.members)
-    return [figure(part.name) for part in parts if taught or "teacher_logits" not in part.needs]
+    return [figure(part.name) for part in following if taught or "teacher_logits" not in part.needs]
 
 
 def write_classes(model: nn.Module, config: Spec, resident: Resident, file: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from kdsearch import models
-from kdsearch.deploy import Form, parity
+from kdsearch.deploy import DeployedModel, parity
 from kdsearch.distill.checkpoint import Checkpoint
 from kdsearch.distill.evaluate import predict
 from kdsearch.distill.loop import Report
@@ -107,7 +107,7 @@ class Session:
             form = as_trained(self._student(config), config, splits, self.worker.device)
         return self._time(form, config)
 
-    def _shipped(self, student: nn.Module, config: Spec, folder: Path) -> Form:
+    def _shipped(self, student: nn.Module, config: Spec, folder: Path) -> DeployedModel:
         """What ships, from its file in `folder`, on the device that it is for.
 
         Where another process times it, this one scores it on what it has.
@@ -120,12 +120,12 @@ class Session:
             device = self.worker.device
         return open_shipped(student, config, self.resident.splits(config), folder, device)
 
-    def _time(self, form: Form, config: Spec) -> dict[str, float]:
+    def _time(self, form: DeployedModel, config: Spec) -> dict[str, float]:
         splits = self.resident.splits(config)
         return self.timings.of(form, timed_as(config), splits.shape, len(splits.classes), figures_of(config))
 
     def _timed_apart(self, config: Spec, folder: Path) -> dict[str, float]:
-        if self._elsewhere is None or not any(each.known == "timed" for each in figures_of(config)):
+        if self._elsewhere is None or not any(each.basis == "timed" for each in figures_of(config)):
             return {}
         return self._elsewhere(config, folder)
 
@@ -183,13 +183,13 @@ class Session:
             student, config
         )
         write_classes(student, config, self.resident, weights.parent / CLASSES)
-        return final | conditions(student.shipping.device, student.shipping.runtime)
+        return final | conditions(student.deployment.device, student.deployment.runtime)
 
     def test(self, config: Spec, weights: Path) -> dict[str, float]:
         """All that the test split tells of a trained student as it ships, as `test_…`."""
         return self._test(self._shipped(self._student(config, weights), config, weights.parent), config)
 
-    def _test(self, student: Form, config: Spec) -> dict[str, float]:
+    def _test(self, student: DeployedModel, config: Spec) -> dict[str, float]:
         if self.resident.splits(config).test is None:
             return {}
         asked = {figure.name: figure for figure in [*free_figures(config), *figures_of(config)]}.values()
@@ -221,7 +221,7 @@ class Session:
             predict(model, splits.validation, splits.mean, splits.std, device=self.worker.device)[0]
             for model in (student, form)
         )
-        return scores | timed | {"size_mb": form.shipping.bytes / 1e6} | parity(trained, shipped)
+        return scores | timed | {"size_mb": form.deployment.bytes / 1e6} | parity(trained, shipped)
 
     def _student(self, config: Spec, weights: Path | None = None) -> nn.Module:
         splits = self.resident.splits(config)

@@ -9,10 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdsearch.deploy import Form, Shipped, file_of, has_runtime, open_form, write_form
+from kdsearch.deploy import (
+    DeployedModel,
+    WithPreprocessing,
+    file_of,
+    has_runtime,
+    open_deployed,
+    write_deployed,
+)
 from kdsearch.distill.resident import Splits
 from kdsearch.errors import InputError
-from kdsearch.measure import Shipping
+from kdsearch.measure import Deployment
 from kdsearch.spec import Deploy, Spec, asks_for_gpu, decisive
 
 
@@ -49,20 +56,20 @@ def check_runtime(spec: Spec) -> None:
         raise InputError("deploy.device: 'cuda': this build of ONNX Runtime has none; onnxruntime-gpu has")
 
 
-def as_trained(student: nn.Module, config: Spec, splits: Splits, device: torch.device) -> Form:
+def as_trained(student: nn.Module, config: Spec, splits: Splits, device: torch.device) -> DeployedModel:
     """The student as it is, scaling the pixels itself, called as its config says; its file has no size.
 
     It is on `device`, and stays there: what ships to another place is a copy. Raises as `place_of` does.
     """
     place = place_of(config.deploy, device)
     model = student if place == device else copy.deepcopy(student)
-    shipped = Shipped(model, splits.mean, splits.std).to(place)
-    return Form(shipped, Shipping(0, place, config.deploy.batch, config.deploy.threads))
+    shipped = WithPreprocessing(model, splits.mean, splits.std).to(place)
+    return DeployedModel(shipped, Deployment(0, place, config.deploy.batch, config.deploy.threads))
 
 
 def convert(student: nn.Module, config: Spec, splits: Splits, folder: Path) -> None:
     """Write the file that ships of a trained student to `folder`, beside its weights."""
-    write_form(
+    write_deployed(
         student,
         config.deploy,
         folder,
@@ -75,11 +82,11 @@ def convert(student: nn.Module, config: Spec, splits: Splits, folder: Path) -> N
 
 def open_shipped(
     student: nn.Module, config: Spec, splits: Splits, folder: Path, device: torch.device
-) -> Form:
-    """The form that ships, from its file in `folder`, on `device`; see `kdsearch.deploy.open_form`.
+) -> DeployedModel:
+    """The form that ships, from its file in `folder`, on `device`; see `kdsearch.deploy.open_deployed`.
 
     `student` is of the config's architecture, and left as it is.
     """
     path = folder / file_of(config.deploy)
     model = copy.deepcopy(student)
-    return open_form(model, config.deploy, path, mean=splits.mean, std=splits.std, device=device)
+    return open_deployed(model, config.deploy, path, mean=splits.mean, std=splits.std, device=device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -170,6 +169,5 @@ def _instance(
     }
     if student:
         supply |= {"student_shape": student[0].shape, "teacher_shape": teachers[0][1].shape}
-    asked = inspect.signature(make).parameters
-    module: nn.Module = make(**{key: value for key, value in supply.items() if key in asked}, **options)
+    module: nn.Module = part.build(supply, options)
     return module

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kdsearch.export.files import GRAPH, LABELS, METRICS, SUMS
+from kdsearch.export.student import Student
 from kdsearch.filenames import CONFIG, WEIGHTS
 from kdsearch.space import describe, describe_model
 
@@ -22,41 +23,29 @@ _FILES = {
 }
 
 
-def card(
-    name: str,
-    config: Mapping[str, Any],
-    described: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    teachers: Mapping[str, Mapping[str, Any]],
-    origin: Mapping[str, str],
-    ships: str,
-    no_graph: str,
-) -> str:
+def card(name: str, student: Student, *, ships: str, no_graph: str) -> str:
     """The text of a card.
 
     Args:
         name: Of the folder.
-        config: Of the student.
-        described: `shape`, `mean`, `std` and `classes` of the data.
-        metrics: The figures, those on the validation split under their plain names.
-        teachers: A record each, with `metrics`, as far as they are known.
-        origin: The `search` and `run`, if it comes from one.
-        ships: The name of the file that the figures are those of.
+        student: What it is of.
+        ships: The name of the file that ships.
         no_graph: Why there is no ONNX graph at full precision; empty where there is.
     """
+    config, described = student.config, student.described
     channels, height, width = described["shape"]
     sections = [
         f"# {name}",
         describe(config),
-        f"It tells {len(described['classes'])} classes apart in images of {channels} x {height} x {width} "
-        f"(channels, height, width) bytes: {_some(described['classes'])}. What ships, and what the figures "
-        f"below are those of, is `{ships}`.",
+        f"It classifies images of {channels} x {height} x {width} (channels, height, width) bytes into "
+        f"{len(described['classes'])} classes: {_some(described['classes'])}. What ships is `{ships}`; "
+        "the figures below are those of this file.",
         _loading(name, described, ships, no_graph),
-        "## Figures\n\n" + _figures(metrics),
+        "## Figures\n\n" + _figures(student.metrics),
         "## Data\n\n" + _data(config, described),
-        *(["## Teachers\n\n" + _teachers(config, teachers)] if config["teachers"] else []),
+        *(["## Teachers\n\n" + _teachers(config, student.teachers)] if config["teachers"] else []),
         "## Licences\n\n" + _licences(config),
-        "## To make it again\n\n" + _again(origin),
+        "## To make it again\n\n" + _again(student.origin),
         "## Files\n\n" + _files(ships, no_graph),
     ]
     return "\n\n".join(sections) + "\n"
@@ -116,7 +105,7 @@ def _data(config: Mapping[str, Any], described: Mapping[str, Any]) -> str:
     augment = ", ".join(f"{key} {value}" for key, value in data["augment"].items() if value) or "none"
     return (
         f"`{data['source']}` ({options}); random views: {augment}. Plain figures are of the validation "
-        "split, those with `test_` of images that nothing was chosen by."
+        "split, those with `test_` of images on which no choice was based."
     )
 
 

@@ -33,7 +33,7 @@ def check_sums(folder: Path) -> None:
         expected, _, name = line.partition("  ")
         path = folder / name
         if not name or path.parent != folder or not path.is_file():
-            raise InputError(f"{folder} is not whole: {SUMS} names '{name}', which is not there")
+            raise InputError(f"{folder} is incomplete: {SUMS} names '{name}', which is not there")
         if _sum(path) != expected:
             raise InputError(f"{path} is damaged: it is not the file that {SUMS} was written for")
 

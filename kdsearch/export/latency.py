@@ -30,7 +30,7 @@ def measure_latency(export: Export, device: str) -> tuple[Latency, dict[str, str
 
     form = export.form(device)
     taken = time_forward(form, tuple(export.described["shape"]))
-    return taken, conditions(form.shipping.device, form.shipping.runtime)
+    return taken, conditions(form.deployment.device, form.deployment.runtime)
 
 
 def send_latency(export: Export, latency: Latency, conditions: dict[str, str], uri: str) -> list[str]:
@@ -44,7 +44,9 @@ def send_latency(export: Export, latency: Latency, conditions: dict[str, str], u
     from kdsearch.tracking import add_to_run
 
     if "run" not in export.origin:
-        raise InputError(f"{export.folder} comes from no run of a search: there is nowhere to send a latency")
+        raise InputError(
+            f"{export.folder} does not come from a run of a search: there is nowhere to send a latency"
+        )
     device = re.sub(r"[^A-Za-z0-9]+", "_", conditions["device"]).strip("_")
     named: dict[str, Any] = {
         f"latency_ms/{device}": latency.p50_ms,

@@ -16,7 +16,7 @@ from kdsearch.spec import Spec, check_onnx_installed, load_spec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from kdsearch.deploy import Form
+    from kdsearch.deploy import DeployedModel
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Export:
 
         return self.folder / file_of(self.config.deploy)
 
-    def form(self, device: str = "cpu") -> Form:
+    def form(self, device: str = "cpu") -> DeployedModel:
         """The student as it ships: it maps images (B, C, H, W) uint8 to logits (B, classes).
 
         Raises:
@@ -46,14 +46,14 @@ class Export:
         """
         import torch
 
-        from kdsearch.deploy import open_form
+        from kdsearch.deploy import open_deployed
 
         if self.config.deploy.format == "onnx":
             check_onnx_installed(self.ships.name)
         if device == "cuda" and not torch.cuda.is_available():
-            raise InputError("device 'cuda': there is none here")
+            raise InputError("device 'cuda': this machine has no GPU")
         mean, std = torch.tensor(self.described["mean"]), torch.tensor(self.described["std"])
-        form = open_form(
+        form = open_deployed(
             build(self.config.tree(), self.described),
             self.config.deploy,
             self.ships,
@@ -61,8 +61,8 @@ class Export:
             std=std,
             device=torch.device(device),
         )
-        if form.shipping.device.type != device:
-            raise InputError(f"device '{device}': this ONNX Runtime has none")
+        if form.deployment.device.type != device:
+            raise InputError(f"device '{device}': this build of ONNX Runtime does not support it")
         return form
 
 

@@ -53,7 +53,7 @@ def register(export: Export, name: str, uri: str) -> Registered:
     check_name(name)
     if "run" not in export.origin:
         raise InputError(
-            f"{export.folder} comes from no run of a search: there is nothing to register it under"
+            f"{export.folder} does not come from a run of a search: there is nothing to register it under"
         )
     with opened(uri) as client:
         import mlflow

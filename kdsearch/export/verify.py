@@ -42,8 +42,8 @@ def verify(folder: Path, student: nn.Module, described: Mapping[str, Any]) -> di
         The parity of each graph with the trained student, by file; see `kdsearch.deploy.parity`.
 
     Raises:
-        KdsearchError: When the weights give other logits, bit for bit, or a graph at full precision others
-            than rounding explains, or one cannot be run.
+        KdsearchError: When the weights do not give the same logits bit for bit, those of a graph at full
+            precision differ by more than rounding explains, or a graph cannot be run.
     """
     import torch
 
@@ -58,7 +58,7 @@ def verify(folder: Path, student: nn.Module, described: Mapping[str, Any]) -> di
         expected = student(pixels)
         patience = _SECONDS + _SLOWER * (time.perf_counter() - began)
         if not torch.equal(expected, again(pixels)):
-            raise KdsearchError("the export, read back, gives other logits than the student")
+            raise KdsearchError("the export, read back, gives logits that differ from the student's")
     found = {}
     for graph in sorted(folder.glob("*.onnx")):
         logits = _run_alone(graph, images, patience)
@@ -68,7 +68,9 @@ def verify(folder: Path, student: nn.Module, described: Mapping[str, Any]) -> di
             raise KdsearchError(f"{graph.name} gives no logits for images that the student takes")
         if graph.name == GRAPH and not found[graph.name]["logit_difference"] <= bound:
             difference = found[graph.name]["logit_difference"]
-            raise KdsearchError(f"{graph.name} gives other logits than the student: {difference:g} apart")
+            raise KdsearchError(
+                f"{graph.name} gives logits that differ from the student's: {difference:g} apart"
+            )
     return found
 
 

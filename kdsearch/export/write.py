@@ -6,7 +6,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from kdsearch.errors import InputError
 from kdsearch.export.card import card
 from kdsearch.export.files import CARD, GRAPH, LABELS, METRICS, check_out, write_sums
 from kdsearch.export.load import trained
+from kdsearch.export.student import Student
 from kdsearch.export.verify import verify
 from kdsearch.filenames import CONFIG, WEIGHTS
 from kdsearch.space import config_yaml, describe
@@ -23,23 +23,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True)
-class Student:
-    """What there is to write."""
-
-    config: Mapping[str, Any]
-    """A config; it is written as a spec that `kdsearch train` runs."""
-    files: Path
-    """The folder with the weights and, where it is another, the file that ships."""
-    described: Mapping[str, Any]
-    """`shape`, `mean`, `std` and `classes` of the data."""
-    metrics: Mapping[str, Any]
-    teachers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Their records, as far as they are known."""
-    origin: Mapping[str, str] = field(default_factory=dict)
-    """The `search` and `run` that it comes from."""
-
-
 def write_export(out: Path, student: Student) -> Path:
     """Write an export to a new folder `out`, which appears only when it is whole and was checked.
 
@@ -47,7 +30,7 @@ def write_export(out: Path, student: Student) -> Path:
     exported, and the file that ships where that is yet another.
 
     Raises:
-        InputError: When `out` exists or can't be made, or the student is not whole.
+        InputError: When `out` exists or can't be made, or a file of the student is missing.
         KdsearchError: When what was written, read back, does not give the same logits; see `verify`.
     """
     from kdsearch.deploy import file_of
@@ -65,7 +48,7 @@ def write_export(out: Path, student: Student) -> Path:
         (folder / CONFIG).write_text(config_yaml(student.config), encoding="utf-8")
         for file in dict.fromkeys((WEIGHTS, ships)):
             if not (student.files / file).is_file():
-                raise InputError(f"the student is not whole: {file} is missing")
+                raise InputError(f"the student is incomplete: {file} is missing")
             shutil.copyfile(student.files / file, folder / file)
         model = trained(student.config, student.described, student.files / WEIGHTS)
         no_graph = _write_graph(folder, model, student.described)
@@ -80,16 +63,7 @@ def write_export(out: Path, student: Student) -> Path:
             "verified": verify(folder, model, student.described),
         }
         (folder / METRICS).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-        text = card(
-            out.name,
-            student.config,
-            student.described,
-            student.metrics,
-            student.teachers,
-            student.origin,
-            ships,
-            no_graph,
-        )
+        text = card(out.name, student, ships=ships, no_graph=no_graph)
         (folder / CARD).write_text(text, encoding="utf-8")
         write_sums(folder)
         folder.rename(out)
@@ -100,13 +74,15 @@ def _write_graph(folder: Path, model: nn.Module, described: Mapping[str, Any]) -
     """Write the graph at full precision, unless it is there; returns why that cannot be done."""
     import torch
 
-    from kdsearch.deploy import Shipped, write_graph
+    from kdsearch.deploy import WithPreprocessing, write_graph
 
     if (folder / GRAPH).exists():
         return ""
     try:
         check_onnx_installed(GRAPH)
-        shipped = Shipped(model, torch.tensor(described["mean"]), torch.tensor(described["std"])).eval()
+        shipped = WithPreprocessing(
+            model, torch.tensor(described["mean"]), torch.tensor(described["std"])
+        ).eval()
         write_graph(shipped, tuple(described["shape"]), described["classes"], folder / GRAPH)
     except InputError as error:
         return str(error)

@@ -5,36 +5,35 @@ from __future__ import annotations
 from kdsearch.measure._measure import measure_architecture, measure_predictions, measure_trained
 from kdsearch.measure._table import enter
 from kdsearch.measure.alone import measure_alone
+from kdsearch.measure.deployment import Deployment, deployment_of, device_of
 from kdsearch.measure.device import conditions, device_name
-from kdsearch.measure.figure import ALWAYS, Figure, Known, figure, figures_of, known, objectives
+from kdsearch.measure.figure import ALWAYS, Basis, Figure, basis_of, figure, figures_of
 from kdsearch.measure.per_class import class_accuracies
 from kdsearch.measure.rehearse import rehearse
-from kdsearch.measure.shipping import Shipping, device_of, shipping_of
 from kdsearch.measure.timing import Latency, time_forward, time_stream
 from kdsearch.measure.timings import Timings
 
 __all__ = [
     "ALWAYS",
+    "Basis",
+    "Deployment",
     "Figure",
-    "Known",
     "Latency",
-    "Shipping",
     "Timings",
+    "basis_of",
     "class_accuracies",
     "conditions",
+    "deployment_of",
     "device_name",
     "device_of",
     "enter",
     "figure",
     "figures_of",
-    "known",
     "measure_alone",
     "measure_architecture",
     "measure_predictions",
     "measure_trained",
-    "objectives",
     "rehearse",
-    "shipping_of",
     "time_forward",
     "time_stream",
 ]

@@ -1,6 +1,6 @@
 """Common corruptions of images that need nothing but arithmetic, at five severities.
 
-Each takes images[n, C, H, W] uint8 on the CPU, a severity from 1 to 5 and a generator, and returns images of
+Each takes images (n, C, H, W) uint8 on the CPU, a severity from 1 to 5 and a generator, and returns images of
 the same kind. The strengths are those of CIFAR-10-C for images smaller than 64 pixels, of ImageNet-C for
 others; like these, values are cut off after the decimal point, not rounded.
 

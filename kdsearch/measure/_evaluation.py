@@ -9,7 +9,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from kdsearch.measure.shipping import shipping_of
+from kdsearch.measure.deployment import deployment_of
 from kdsearch.types import Shape
 
 
@@ -27,15 +27,15 @@ def evaluation(model: nn.Module) -> Iterator[None]:
 
 
 def image_for(model: nn.Module, shape: Shape, *, seed: int = 0) -> Tensor:
-    """One random image [1, C, H, W], standard normal, on the device and of the dtype of `model`.
+    """One random image (1, C, H, W), standard normal, on the device and of the dtype of `model`.
 
     A form that ships gets bytes instead, as many images as it is called with, where it takes them from. The
     global random state is left alone.
     """
     generator = torch.Generator().manual_seed(seed)
-    if (shipping := shipping_of(model)) is not None:
-        size = (shipping.batch, *shape)
-        return torch.randint(0, 256, size, generator=generator, dtype=torch.uint8).to(shipping.takes_from)
+    if (deployment := deployment_of(model)) is not None:
+        size = (deployment.batch, *shape)
+        return torch.randint(0, 256, size, generator=generator, dtype=torch.uint8).to(deployment.takes_from)
     tensors = chain(model.parameters(), model.buffers())
     like = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
     image = torch.randn((1, *shape), generator=generator)

@@ -12,7 +12,7 @@ from torch import Tensor
 def against(
     logits: Tensor, teacher_logits: Mapping[str, Tensor], members: Sequence[str], teacher: str | None
 ) -> tuple[Tensor, Tensor]:
-    """Log-probabilities, float64 [n, classes], of the student and of what it is compared with.
+    """Log-probabilities, float64 (n, classes), of the student and of what it is compared with.
 
     That is `teacher`, or the mean of the members' probabilities, each on the images of which it has something
     to say (a specialist's logits are NaN on others); images of which none has are left out. n is 0 when no

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from kdsearch.errors import KdsearchError
-from kdsearch.measure.figure import Figure, Known
+from kdsearch.measure.figure import Basis, Figure
 from kdsearch.types import Shape
 
 
@@ -19,23 +19,23 @@ def measure_architecture(
     *,
     architecture: Mapping[str, Any] | None = None,
     deploy: Mapping[str, Any] | None = None,
-    known: Sequence[Known] = ("architecture", "timed"),
+    bases: Sequence[Basis] = ("architecture", "timed"),
 ) -> dict[str, float]:
     """Those of the figures that need no training, by metric.
 
     Args:
-        model: Maps images[N, C, H, W] to logits[N, classes]; on the meta device only without `timed`.
+        model: Maps images (N, C, H, W) to logits (N, classes); on the meta device only without `timed`.
         shape: Of one image: channels, height, width.
-        figures: Those of other kinds are passed over.
+        figures: Those that follow from anything else are passed over.
         architecture: The name of the model and its options, for figures that are looked up by it.
         deploy: The form in which it ships, likewise.
-        known: The kinds to take.
+        bases: Those to take follow from one of these.
 
     Raises:
         KdsearchError: An objective returned something that is not a number, or cannot be taken here.
     """
     given = {"model": model, "shape": shape, "architecture": architecture, "deploy": deploy}
-    return _measure(figures, known, given)
+    return _measure(figures, bases, given)
 
 
 def measure_predictions(
@@ -50,11 +50,11 @@ def measure_predictions(
     """Those of the figures that follow from predictions on a split, by metric.
 
     Args:
-        logits: [N, classes], of the whole split.
-        labels: [N], class indices.
+        logits: (N, classes), of the whole split.
+        labels: (N,), class indices.
         figures: As for `measure_architecture`, with the same errors.
         classes: Their names.
-        teacher_logits: [N, classes] on the same images, by teacher.
+        teacher_logits: (N, classes) on the same images, by teacher.
         members: The teachers that the student learned from.
     """
     given = {"classes": tuple(classes), "teacher_logits": teacher_logits or {}, "members": tuple(members)}
@@ -72,9 +72,9 @@ def measure_trained(
     """Those of the figures that ask the trained student about images of their own making, by metric.
 
     Args:
-        predict: Maps images[n, C, H, W] uint8 to logits[n, classes].
-        images: [N, C, H, W] uint8, of the whole split.
-        labels: [N], class indices.
+        predict: Maps images (n, C, H, W) uint8 to logits (n, classes).
+        images: (N, C, H, W) uint8, of the whole split.
+        labels: (N,), class indices.
         figures: As for `measure_architecture`, with the same errors.
         classes: Their names.
     """
@@ -83,11 +83,11 @@ def measure_trained(
 
 
 def _measure(
-    figures: Iterable[Figure], kinds: Sequence[Known], supplied: Mapping[str, object]
+    figures: Iterable[Figure], bases: Sequence[Basis], supplied: Mapping[str, object]
 ) -> dict[str, float]:
     taken: dict[str, float] = {}
     for figure in figures:
-        if figure.known in kinds:
+        if figure.basis in bases:
             part = figure.part
             value = part.load()(**{need: supplied[need] for need in part.needs}, **figure.options)
             try:

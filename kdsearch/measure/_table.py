@@ -52,7 +52,9 @@ def lookup(file: str, column: str, architecture: Mapping[str, Any], form: Mappin
         raise InputError(f"{file}: no row for {_described(architecture, form)}")
     if len({row.value for row in rows}) > 1:
         lines = " and ".join(str(row.line) for row in rows[:2])
-        raise InputError(f"{file}: lines {lines} both hold for {_described(architecture, form)}, and differ")
+        raise InputError(
+            f"{file}: lines {lines} both match {_described(architecture, form)}, with different values"
+        )
     return rows[0].value
 
 
@@ -64,14 +66,14 @@ def enter(
     It takes the place of the row for just these, or for just that architecture in whatever form.
 
     Raises:
-        InputError: The file is no such table, or another of its rows holds for that student too.
+        InputError: The file is not such a table, or another of its rows matches that student too.
     """
     path, options, formless = Path(file), _student(architecture, form), _student(architecture, {})
     rows = list(_rows(path, column, path.stat().st_mtime_ns)) if path.exists() else []
     rows = [row for row in rows if row.options not in (options, formless)]
     for row in rows:
         if _holds(row.options, options):
-            raise InputError(f"{file}:{row.line}: this row holds for {_described(architecture, form)} too")
+            raise InputError(f"{file}:{row.line}: this row matches {_described(architecture, form)} too")
     rows.append(_Row(len(rows) + 2, options, value))
     heads = list(dict.fromkeys(key for row in rows for key in row.options))
     try:
@@ -116,7 +118,7 @@ def _rows(path: Path, column: str, stamp: int) -> tuple[_Row, ...]:
         with path.open(encoding="utf-8-sig", newline="") as opened:
             return tuple(_parsed(csv.DictReader(opened, strict=True, skipinitialspace=True), path, column))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no table: {error}") from None
+        raise InputError(f"{path} is not a table: {error}") from None
 
 
 def _parsed(reader: csv.DictReader[str], path: Path, column: str) -> Iterator[_Row]:

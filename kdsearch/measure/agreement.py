@@ -23,8 +23,8 @@ def agreement(
     """The fraction of images, in [0, 1], to which student and teacher give the same class.
 
     Args:
-        logits: The student's, [N, classes].
-        teacher_logits: [N, classes] on the same images, by teacher; NaN where a specialist is silent.
+        logits: The student's, (N, classes).
+        teacher_logits: (N, classes) on the same images, by teacher; NaN where a specialist is silent.
         members: The teachers that the student learned from.
         teacher: The one to compare with; by default all members, their probabilities averaged. Without a
             member the figure is NaN.

@@ -28,6 +28,6 @@ def measure_alone(model: nn.Module, shape: Shape, figures: Sequence[Figure]) -> 
         "latency_iqr_ms": latency.iqr_ms,
         "latency_runs": latency.runs,
         **{figure.name: latency.percentile(figure.options.get("percentile", 50)) for figure in percentiles},
-        **measure_architecture(model, shape, others, known=("timed",)),
+        **measure_architecture(model, shape, others, bases=("timed",)),
         "estimated": 0.0,
     }

@@ -15,11 +15,11 @@ def calibration_error(
 ) -> float:
     """How far confidence and accuracy lie apart, in [0, 1]: Σ_b (n_b / N) |accuracy_b - confidence_b|.
 
-    Confidence is the largest probability of the softmax of logits[N, classes].
+    Confidence is the largest probability of the softmax of logits (N, classes).
 
     Args:
         logits: Of the whole split.
-        labels: [N], class indices.
+        labels: (N,), class indices.
         bins: Of confidence.
         adaptive: Bins that hold the same number of images each (or one more), in the order of confidence,
             instead of bins (0, 1/bins], (1/bins, 2/bins], … of the same width.

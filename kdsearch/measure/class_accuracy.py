@@ -15,11 +15,11 @@ from kdsearch.registry import register
 def class_accuracy(
     logits: Tensor, labels: Tensor, classes: Sequence[str], *, of: str | int | None = None
 ) -> float:
-    """The accuracy of logits[N, classes] on the images of one class, in [0, 1].
+    """The accuracy of logits (N, classes) on the images of one class, in [0, 1].
 
     Args:
         logits: Of the whole split.
-        labels: [N], class indices.
+        labels: (N,), class indices.
         classes: Their names.
         of: The class, by name or number; by default the one with the lowest accuracy.
 

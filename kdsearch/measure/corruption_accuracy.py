@@ -35,9 +35,9 @@ def corruption_accuracy(
     the place of the image.
 
     Args:
-        predict: Maps images[n, C, H, W] uint8 to logits[n, classes].
-        images: [N, C, H, W] uint8, of the whole split.
-        labels: [N], class indices.
+        predict: Maps images (n, C, H, W) uint8 to logits (n, classes).
+        images: (N, C, H, W) uint8, of the whole split.
+        labels: (N,), class indices.
         corruptions: Those that count, all alike.
         severities: Those that count, all alike; 5 is the worst.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
-import re
 from pathlib import Path
 
 import torch
+
+from kdsearch.machine import cpu_name
 
 
 def device_name(device: torch.device | str) -> str:
@@ -14,7 +15,7 @@ def device_name(device: torch.device | str) -> str:
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return _cpu_name() if device.type == "cpu" else str(device)
+    return cpu_name() if device.type == "cpu" else str(device)
 
 
 def conditions(device: torch.device | str, runtime: str = "") -> dict[str, str]:
@@ -28,12 +29,6 @@ def conditions(device: torch.device | str, runtime: str = "") -> dict[str, str]:
     return {"device": device_name(device), **({"governor": governor} if governor else {})} | {
         "libraries": libraries
     }
-
-
-def _cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.exists() else ""
-    found = re.search(r"^model name\s*:\s*(\S.*)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.processor() or platform.machine() or "unknown CPU"
 
 
 def _governor(cpus: Path = Path("/sys/devices/system/cpu")) -> str:

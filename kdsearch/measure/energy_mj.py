@@ -10,8 +10,8 @@ from torch import nn
 from kdsearch.errors import InputError
 from kdsearch.measure._energy import energy_counter
 from kdsearch.measure._evaluation import evaluation, image_for
+from kdsearch.measure.deployment import device_of
 from kdsearch.measure.device import device_name
-from kdsearch.measure.shipping import device_of
 from kdsearch.registry import register
 from kdsearch.types import Shape
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from kdsearch.errors import InputError
-from kdsearch.registry import Part, find, metric, parts
+from kdsearch.registry import Part, find, metric
 from kdsearch.spec import Spec, constraints_of
 
-Known = Literal["architecture", "timed", "predictions", "trained"]
+Basis = Literal["architecture", "timed", "predictions", "trained"]
 """What a figure follows from: the architecture alone, a clock beside it, predictions on a split, or the
 trained student, asked once more after training."""
 
@@ -31,9 +31,9 @@ class Figure:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def known(self) -> Known:
-        """What it follows from: see `known`."""
-        return known(self.part)
+    def basis(self) -> Basis:
+        """What it follows from."""
+        return basis_of(self.part)
 
     @property
     def key(self) -> str:
@@ -43,13 +43,17 @@ class Figure:
 
 
 def figure(name: str) -> Figure:
-    """The objective `name` without options of its own. Raises InputError when there is none."""
+    """The objective `name` without options of its own.
+
+    Raises:
+        InputError: When there is none.
+    """
     return Figure(metric(name), find("objective", name))
 
 
 def figures_of(spec: Spec) -> list[Figure]:
-    """What is measured of every student: what a spec asks for, names in its objectives or bounds, and what is
-    free."""
+    """What is measured of every student: what is free, and what a spec asks for or names in its objectives or
+    bounds."""
     own = {metric(name): name for name in spec.objectives}
     bounded = [own.get(bound.name, bound.name) for bound in constraints_of(spec)]
     names = dict.fromkeys([*ALWAYS, *spec.measure.figures, *spec.objectives, *bounded])
@@ -61,15 +65,11 @@ def figures_of(spec: Spec) -> list[Figure]:
     ]
 
 
-def objectives() -> dict[str, Part]:
-    """Every objective of kdsearch's own, by name."""
-    return parts("objective")
+def basis_of(part: Part) -> Basis:
+    """What `part` follows from: as it declares by `known`, else as its arguments tell.
 
-
-def known(part: Part) -> Known:
-    """What `part` follows from: as it declares, else as its arguments tell.
-
-    Raises InputError when no one thing tells it all of its arguments.
+    Raises:
+        InputError: When no one basis supplies all of its arguments.
     """
     needs = set(part.needs)
     guesses = {"architecture": _ARCHITECTURE, "predictions": _PREDICTIONS, "trained": _TRAINED}
@@ -79,4 +79,4 @@ def known(part: Part) -> Known:
             f"objective '{part.name}' must take 'model' and 'shape', or 'logits' and 'labels', or 'predict', "
             "'images' and 'labels'"
         )
-    return cast(Known, part.facts.get("known", guess))
+    return cast(Basis, part.facts.get("known", guess))

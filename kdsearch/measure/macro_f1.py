@@ -12,7 +12,7 @@ from kdsearch.registry import register
 def macro_f1(logits: Tensor, labels: Tensor) -> float:
     """The mean over classes of F1 = 2 right / (there are + named so), in [0, 1].
 
-    Over the classes that stand among labels[N] or that logits[N, classes] name; F1 is the harmonic mean of
+    Over the classes that stand among labels (N,) or that logits (N, classes) name; F1 is the harmonic mean of
     precision and recall.
     """
     right, total, named = counts(logits, labels)

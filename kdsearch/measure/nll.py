@@ -10,5 +10,5 @@ from kdsearch.registry import register
 
 @register("objective", direction="minimize", unit="nats", label="NLL", known="predictions")
 def nll(logits: Tensor, labels: Tensor) -> float:
-    """The mean of -log p(label) under the softmax of logits[N, classes], in nats."""
+    """The mean of -log p(label) under the softmax of logits (N, classes), in nats."""
     return float(cross_entropy(logits.double(), labels))

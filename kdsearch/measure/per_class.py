@@ -9,8 +9,8 @@ def counts(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of each class, float64 (classes,): images named right, images there are, images named so.
 
     Args:
-        logits: [N, classes].
-        labels: [N], class indices.
+        logits: (N, classes).
+        labels: (N,), class indices.
     """
     named, classes = logits.argmax(dim=1), logits.shape[1]
     right = labels[named == labels].bincount(minlength=classes)

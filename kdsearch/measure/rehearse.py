@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kdsearch import models
-from kdsearch.errors import InputError
+from kdsearch.errors import KdsearchError
 from kdsearch.measure._measure import measure_architecture, measure_predictions, measure_trained
 from kdsearch.measure.figure import Figure
 from kdsearch.types import Shape
@@ -46,7 +46,7 @@ def rehearse(
 
     for figure in figures:
         try:
-            match figure.known:
+            match figure.basis:
                 case "predictions":
                     measure_predictions(
                         logits, labels, [figure], classes=classes, teacher_logits=said, members=list(said)
@@ -59,7 +59,7 @@ def rehearse(
                         model = models.build(student, shape, len(classes))
                         for form in forms:
                             measure_architecture(model, shape, [figure], architecture=student, deploy=form)
-        except InputError as error:
+        except KdsearchError as error:
             yield figure.name, str(error)
         except Exception:  # made-up predictions may be more than a user's own figure can take
             continue

@@ -7,6 +7,7 @@ import json
 import torch
 from torch import Tensor, nn
 
+from kdsearch import models
 from kdsearch.registry import register
 from kdsearch.types import Shape
 
@@ -32,27 +33,23 @@ _ORDER = {dtype: place for place, dtype in enumerate(_DTYPES)}
 
 @register("objective", direction="minimize", unit="MB", label="Size", known="architecture")
 def size_mb(model: nn.Module, shape: Shape) -> float:
-    """Megabytes (10^6 bytes) of the file that `safetensors.torch.save_model` writes of `model`.
+    """Megabytes (10^6 bytes) of the file that `kdsearch.models.save_weights` writes of `model`.
 
-    Exact to the byte, yet no tensor is read: works on the meta device. A tensor with several names is
-    stored under the first of them. Raises KeyError for a dtype that the format lays out otherwise (float8).
+    Exact to the byte, yet no tensor is read: works on the meta device. A tensor with several names counts
+    once.
+
+    Raises:
+        KeyError: For a dtype that the format lays out otherwise (float8).
     """
     return _bytes(model.state_dict()) / 1e6
 
 
 def _bytes(state: dict[str, Tensor]) -> int:
-    kept: dict[tuple[object, ...], str] = {}
-    aliases: dict[str, str] = {}
-    for name in sorted(state):
-        tensor = state[name]
-        # The address of the storage object, not of its data: on the meta device there is no data.
-        storage = tensor.untyped_storage()._cdata
-        first = kept.setdefault((storage, tensor.storage_offset(), tensor.shape), name)
-        if first != name:
-            aliases[name] = first
+    aliases = models.aliases_in(state)
+    kept = state.keys() - aliases.keys()
     header: dict[str, object] = {"__metadata__": aliases} if aliases else {}
     end = 0
-    for name in sorted(kept.values(), key=lambda name: (_ORDER[state[name].dtype], name.encode())):
+    for name in sorted(kept, key=lambda name: (_ORDER[state[name].dtype], name.encode())):
         start, end = end, end + state[name].nbytes
         header[name] = {
             "dtype": _DTYPES[state[name].dtype],

@@ -21,8 +21,8 @@ def teacher_kl(
     """The mean over images of KL(teacher ‖ student) at temperature 1, in nats.
 
     Args:
-        logits: The student's, [N, classes].
-        teacher_logits: [N, classes] on the same images, by teacher; NaN where a specialist is silent.
+        logits: The student's, (N, classes).
+        teacher_logits: (N, classes) on the same images, by teacher; NaN where a specialist is silent.
         members: The teachers that the student learned from.
         teacher: The one to compare with; by default all members, their probabilities averaged. Without a
             member the figure is NaN.

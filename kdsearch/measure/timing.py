@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.measure._evaluation import evaluation, image_for
-from kdsearch.measure.shipping import threads_of
+from kdsearch.measure.deployment import threads_of
 from kdsearch.types import Shape
 
 WARM_UP = 50

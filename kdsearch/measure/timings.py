@@ -12,9 +12,9 @@ from torch import nn
 
 from kdsearch.files import write_whole
 from kdsearch.measure._measure import measure_architecture
+from kdsearch.measure.deployment import device_of, runtime_of
 from kdsearch.measure.device import conditions, device_name
 from kdsearch.measure.figure import Figure
-from kdsearch.measure.shipping import device_of, runtime_of
 from kdsearch.space import digest
 from kdsearch.types import Shape
 
@@ -41,19 +41,20 @@ class Timings:
         Where there are any, `estimated` is 1: other trials may run beside.
 
         Args:
-            model: Built from `config`, on the device to be timed.
-            config: The name of the model and its options.
+            model: On the device to be timed.
+            config: What the timings are kept under: the model, its options and, where it is not called as
+                trained, its form.
             shape: Channels, height and width of an image.
             classes: Number of logits.
             figures: Those that need no clock are passed over.
         """
-        timed = [figure for figure in figures if figure.known == "timed"]
+        timed = [figure for figure in figures if figure.basis == "timed"]
         if not timed:
             return {}
         path = self.folder / f"{self._key(model, config, shape, classes)}.json"
         kept = _read(path)
         if missing := [figure for figure in timed if figure.key not in kept]:
-            taken = measure_architecture(model, shape, missing, known=("timed",))
+            taken = measure_architecture(model, shape, missing, bases=("timed",))
             kept |= {figure.key: taken[figure.name] for figure in missing}
             self._write(path, kept, config, conditions(device_of(model), runtime_of(model)))
         return {figure.name: kept[figure.key] for figure in timed} | {"estimated": 1.0}

@@ -6,6 +6,6 @@ A new family is one new module here with one function or class under `@register(
 
 from kdsearch.models._build import build
 from kdsearch.models._check import check_model
-from kdsearch.models.checkpoint import load_weights, save_weights
+from kdsearch.models.checkpoint import aliases_in, load_weights, save_weights
 
-__all__ = ["build", "check_model", "load_weights", "save_weights"]
+__all__ = ["aliases_in", "build", "check_model", "load_weights", "save_weights"]

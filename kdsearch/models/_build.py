@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 
 import torch
@@ -23,10 +22,12 @@ def build(config: Mapping[str, object], shape: Shape, classes: int, *, seed: int
         classes: Number of logits.
         seed: When given, the weights depend on it alone, and the global random state is left as it was.
 
-    Raises InputError, naming the model, for an unknown name or when the model refuses its options.
+    Raises:
+        InputError: For an unknown name, or when the model refuses its options; it names the model.
     """
     name = str(config["name"])
-    constructor = find("model", name).load()
+    part = find("model", name)
+    part.load()  # what a module draws while it is imported must not shift the weights
     supply: Mapping[str, object] = {
         "shape": shape,
         "classes": classes,
@@ -34,13 +35,11 @@ def build(config: Mapping[str, object], shape: Shape, classes: int, *, seed: int
         "in_channels": shape[0],
     }
     try:
-        wanted = inspect.signature(constructor).parameters
         options = {key: value for key, value in config.items() if key != "name"}
-        supplied = {key: value for key, value in supply.items() if key in wanted}
         with torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
                 torch.default_generator.manual_seed(seed)
-            model = constructor(**supplied | options)
+            model = part.build(supply, options)
             if isinstance(model, nn.Module) and _is_lazy(model):
                 with torch.no_grad():
                     model.eval()(torch.zeros(1, *shape))

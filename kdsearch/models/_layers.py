@@ -30,7 +30,8 @@ def he_initialised(model: nn.Sequential) -> nn.Sequential:
 def blocks_per_stage(family: str, depth: int, extra: int) -> int:
     """n, where depth = 6n + extra: three stages of n blocks of two convolutions.
 
-    Raises InputError, with the nearest depth of that form, when there is none.
+    Raises:
+        InputError: When the depth is not of that form; it names the nearest one that is.
     """
     blocks = max(1, round((depth - extra) / 6))
     if (valid := 6 * blocks + extra) != depth:

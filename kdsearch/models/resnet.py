@@ -15,11 +15,14 @@ def resnet(shape: Shape, classes: int, *, depth: PositiveInt = 20, width: Positi
     """CIFAR ResNet. Layers: `stem`, `stage1`, `stage2`, `stage3`, `pool`, `flatten`, `classifier`.
 
     What papers call resnet56 has depth 56 and width 1; resnet32x4 has depth 32 and width 4.
-    Maps images (B, C, H, W) to logits (B, classes). Raises InputError for a depth that is not 6n+2.
+    Maps images (B, C, H, W) to logits (B, classes).
 
     Args:
         depth: Number of layers with weights on the main path: 8, 14, 20, … 110.
         width: Multiplier of the 16, 32 and 64 channels of the three stages.
+
+    Raises:
+        InputError: For a depth that is not 6n+2.
     """
     blocks = blocks_per_stage("resnet", depth, extra=2)
     # The stem of the published networks does not scale with the stages: 16 channels at x1 and x2, 32 at x4.

@@ -13,7 +13,10 @@ from kdsearch.types import Shape
 def timm(shape: Shape, classes: int, name: str, **options: object) -> nn.Module:
     """`timm:NAME`, untrained: any model of timm, with the options it has there. Needs the extra `timm`.
 
-    Maps images (B, C, H, W) to logits (B, classes). Raises InputError for an unknown name.
+    Maps images (B, C, H, W) to logits (B, classes).
+
+    Raises:
+        InputError: For an unknown name.
     """
     import timm
 

@@ -13,8 +13,10 @@ from kdsearch.types import Shape
 def torchvision(shape: Shape, classes: int, name: str, **options: object) -> nn.Module:
     """`torchvision:NAME`, untrained: any classifier of torchvision.models, with the options it has there.
 
-    Maps images (B, 3, H, W) to logits (B, classes). Raises InputError for an unknown name, and for images
-    that do not have three channels.
+    Maps images (B, 3, H, W) to logits (B, classes).
+
+    Raises:
+        InputError: For an unknown name, and for images that do not have three channels.
     """
     # Three seconds of import, which only those who name such a model should pay.
     from torchvision import models

@@ -17,12 +17,15 @@ def wrn(
     """Wide ResNet. Layers: `stem`, `stage1` to `stage3`, `norm`, `relu`, `pool`, `flatten`, `classifier`.
 
     What papers call WRN-40-2 has depth 40 and width 2.
-    Maps images (B, C, H, W) to logits (B, classes). Raises InputError for a depth that is not 6n+4.
+    Maps images (B, C, H, W) to logits (B, classes).
 
     Args:
         depth: Number of convolutions on the main path: 10, 16, 22, 28, 34, 40, …
         width: Multiplier of the 16, 32 and 64 channels of the three stages.
         dropout: Share of activations dropped between the convolutions of a block while training.
+
+    Raises:
+        InputError: For a depth that is not 6n+4.
     """
     blocks = blocks_per_stage("wrn", depth, extra=4)
     return he_initialised(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kdsearch.pareto.attainment import attainment
 from kdsearch.pareto.chance import bands, front_probability, interval, resampled_means
 from kdsearch.pareto.distance import additive_epsilon, igd_plus
-from kdsearch.pareto.front import Change, Direction, Front, non_dominated
+from kdsearch.pareto.front import Change, Front, non_dominated
 from kdsearch.pareto.indicators import hypervolume, knee, reference_point
 from kdsearch.pareto.optimism import Optimism, optimism
 from kdsearch.pareto.page import write_html
@@ -16,7 +16,6 @@ from kdsearch.pareto.table import front_table, sort_front, to_csv, to_json
 
 __all__ = [
     "Change",
-    "Direction",
     "Front",
     "Optimism",
     "additive_epsilon",

@@ -7,29 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.files import replacing
 from kdsearch.pareto import words
+from kdsearch.pareto._style import INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's blue and vermillion, told apart by the colour-blind; shapes tell them apart in print.
-BLUE, VERMILLION, GREY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#222222"
+#: Dots to an inch.
 DPI = 150
-#: Told apart without colour: in turn for the lines of a picture.
-DASHES: tuple[Any, ...] = (
-    "-",
-    (0, (6, 2)),
-    (0, (2, 1.5)),
-    (0, (6, 2, 1, 2)),
-    (0, (1, 2)),
-    (0, (9, 2, 2, 2, 2, 2)),
-)
-COLORS = (BLUE, VERMILLION, INK, "#009E73", "#CC79A7", "#7A6A00")
-MARKS = ("D", "s", "^", "o", "X", "v")
 
 
 def canvas(width: float = 8.0, height: float = 5.0, *, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
-    """A figure of `width` x `height` inches and its axes[rows, columns].
+    """A figure of `width` x `height` inches and its axes (rows, columns).
 
     Not through pyplot: it keeps every figure, and a backend, for the whole process.
     """

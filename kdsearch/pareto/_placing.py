@@ -40,14 +40,14 @@ class Placer:
         self._taken: list[Bbox] = []
 
     def avoid(self, points: np.ndarray) -> None:
-        """Keep labels off marks at points[n, 2]."""
+        """Keep labels off marks at points (n, 2)."""
         from matplotlib.transforms import Bbox
 
         for px, py in self._axes.transData.transform(points):
             self._taken.append(Bbox.from_bounds(px - _MARK, py - _MARK, 2 * _MARK, 2 * _MARK))
 
     def avoid_line(self, corners: np.ndarray) -> None:
-        """Keep labels off the line through corners[n, 2]."""
+        """Keep labels off the line through corners (n, 2)."""
         from matplotlib.transforms import Bbox
 
         pixels = self._axes.transData.transform(corners) if len(corners) else corners

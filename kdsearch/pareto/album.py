@@ -17,13 +17,13 @@ from kdsearch.pareto import curves, importance, progress
 from kdsearch.pareto.confirmed import Confirmed
 from kdsearch.pareto.confirmed_plot import confirmed_figure, confirmed_png
 from kdsearch.pareto.diagram import Diagram, diagram, diagrams_png, diagrams_svg
-from kdsearch.pareto.front import Direction
 from kdsearch.pareto.marks import members
 from kdsearch.pareto.page import page, write_html
 from kdsearch.pareto.parallel import parallel, parallel_figure, parallel_png
 from kdsearch.pareto.plots import front_figure
 from kdsearch.pareto.png import front_png
 from kdsearch.pareto.table import sort_front
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

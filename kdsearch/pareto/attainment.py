@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.errors import InputError
-from kdsearch.pareto.front import Direction, maximised, points_of
+from kdsearch.pareto.front import maximised, points_of
+from kdsearch.types import Direction
 
 
 def attainment(

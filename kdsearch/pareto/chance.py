@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.errors import InputError
-from kdsearch.pareto.front import Direction, maximised
+from kdsearch.pareto.front import maximised
+from kdsearch.types import Direction
 
 _DRAWS = 10_000
 _COVER = 0.95

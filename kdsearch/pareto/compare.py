@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import textwrap
 from collections.abc import Mapping
-from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,25 +12,29 @@ import pandas as pd
 
 from kdsearch.errors import InputError
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import COLORS, DASHES, MARKS, canvas, plain, save
+from kdsearch.pareto._canvas import canvas, plain, save
+from kdsearch.pareto._style import LEGEND, matplotlib_lines, plotly_lines
 from kdsearch.pareto.attainment import attainment
 from kdsearch.pareto.distance import additive_epsilon, igd_plus
-from kdsearch.pareto.front import Direction, non_dominated
+from kdsearch.pareto.front import non_dominated
 from kdsearch.pareto.indicators import hypervolume
 from kdsearch.pareto.view import drawn, view
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Fronts = Mapping[str, pd.DataFrame]
 
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-_SYMBOLS = ("diamond", "square", "triangle-up", "circle", "x", "triangle-down")
 _MEDIAN = "median attainment"
 
 
 def shared_objectives(each: Mapping[str, Mapping[str, Direction]]) -> dict[str, Direction]:
-    """The objectives that every search has, with one direction. Raises InputError for fewer than two."""
+    """The objectives that every search has, with one direction.
+
+    Raises:
+        InputError: When there are fewer than two.
+    """
     first, *others = each.values()
     shared: dict[str, Direction] = {n: w for n, w in first.items() if all(o.get(n) == w for o in others)}
     if len(shared) < 2:
@@ -79,8 +82,7 @@ def compare_figure(
     from plotly.graph_objects import Figure, Scatter
 
     figure = Figure()
-    styles = zip(cycle(COLORS), cycle(_DASHES), cycle(_SYMBOLS), strict=False)
-    for (name, front), (color, dash, symbol) in zip(_drawn(fronts, x, y), styles, strict=False):
+    for (name, front), (color, dash, symbol) in zip(_drawn(fronts, x, y), plotly_lines(), strict=False):
         step = view(front, {n: objectives[n] for n in (x, y)}, x, y).step
         line = {"color": color, "dash": dash, "width": 2}
         label = html.escape(_label(name, table))
@@ -110,7 +112,7 @@ def compare_figure(
         xaxis_title=words.title(x),
         yaxis_title=words.title(y),
         xaxis_type="log" if wide else "linear",
-        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
+        legend=LEGEND,
     )
     return figure
 
@@ -121,8 +123,7 @@ def compare_png(
     """Draw the same to `path`."""
     figure, ((axes,),) = canvas()
     plain(axes, x=words.title(x), title=words.title(y))
-    styles = zip(cycle(COLORS), cycle(DASHES), cycle(MARKS), strict=False)
-    for (name, front), (color, dash, mark) in zip(_drawn(fronts, x, y), styles, strict=False):
+    for (name, front), (color, dash, mark) in zip(_drawn(fronts, x, y), matplotlib_lines(), strict=False):
         shown = view(front, {n: objectives[n] for n in (x, y)}, x, y)
         axes.plot(shown.step[:, 0], shown.step[:, 1], color=color, linestyle=dash, zorder=2)
         if name == _MEDIAN:

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto.chance import bands, front_probability, interval, resampled_means
-from kdsearch.pareto.front import Direction, non_dominated
+from kdsearch.pareto.front import non_dominated
 from kdsearch.pareto.marks import baseline_names
 from kdsearch.pareto.optimism import Optimism, optimism
+from kdsearch.types import Direction
 
 HOLDS, UNSURE, LUCK, ENTERS, UNSTABLE, OFF = "holds", "unsure", "luck", "enters", "unstable", ""
 

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION, canvas, plain, save, ticks
+from kdsearch.pareto._canvas import canvas, plain, save, ticks
+from kdsearch.pareto._style import BLUE, GREY, INK, LEGEND, VERMILLION
 from kdsearch.pareto.confirmed import Confirmed
 from kdsearch.pareto.view import drawn, is_wide
 
@@ -66,7 +67,7 @@ def confirmed_figure(confirmed: Confirmed) -> Figure:
         xaxis_title=words.title(x),
         yaxis_title=words.title(y),
         xaxis_type="log" if is_wide(drawn(confirmed.table, x)) else "linear",
-        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
+        legend=LEGEND,
     )
     return figure
 

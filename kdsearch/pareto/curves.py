@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import html
 import textwrap
-from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kdsearch.pareto._canvas import COLORS, DASHES, MARKS, canvas, plain, save
+from kdsearch.pareto._canvas import canvas, plain, save
+from kdsearch.pareto._style import LEGEND, matplotlib_lines, plotly_lines
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-_SYMBOLS = ("diamond", "square", "triangle-up", "circle", "x", "triangle-down")
 _SHOWN = 12
 
 
@@ -38,7 +36,6 @@ def curves_figure(shown: dict[str, list[float]]) -> Figure:
     """A line for each recipe, told apart by dashes and marks."""
     from plotly.graph_objects import Figure, Scatter
 
-    styles = zip(cycle(COLORS), cycle(_DASHES), cycle(_SYMBOLS), strict=False)
     lines = [
         Scatter(
             x=list(range(1, len(values) + 1)),
@@ -49,14 +46,14 @@ def curves_figure(shown: dict[str, list[float]]) -> Figure:
             marker={"symbol": symbol, "size": 7},
             hovertemplate="epoch %{x}: %{y:.2f} %",
         )
-        for (recipe, values), (color, dash, symbol) in zip(shown.items(), styles, strict=False)
+        for (recipe, values), (color, dash, symbol) in zip(shown.items(), plotly_lines(), strict=False)
     ]
     figure = Figure(lines)
     figure.update_layout(
         template="plotly_white",
         xaxis_title="Epoch",
         yaxis_title="Accuracy (%)",
-        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"},
+        legend=LEGEND,
         margin={"b": 40 + 28 * len(shown)},
         height=480 + 26 * len(shown),
     )
@@ -67,8 +64,7 @@ def curves_png(shown: dict[str, list[float]], path: Path) -> None:
     """Draw the lines of `shown` to `path`."""
     figure, ((axes,),) = canvas(height=4.4 + 0.22 * len(shown))
     plain(axes, x="Epoch", title="Accuracy (%)")
-    styles = zip(cycle(COLORS), cycle(DASHES), cycle(MARKS), strict=False)
-    for (recipe, values), (color, dash, mark) in zip(shown.items(), styles, strict=False):
+    for (recipe, values), (color, dash, mark) in zip(shown.items(), matplotlib_lines(), strict=False):
         axes.plot(
             range(1, len(values) + 1),
             values,

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsearch.pareto._canvas import BLUE, DASHES, INK, VERMILLION, canvas, save
+from kdsearch.pareto._canvas import canvas, save
+from kdsearch.pareto._style import BLUE, DASHED, INK, VERMILLION
 from kdsearch.pareto.recipes import amount, losses, matches, members, teachers
 from kdsearch.registry import find
 from kdsearch.space import describe_model
-from kdsearch.space.losses import needs_members
+from kdsearch.space.losses import acts_on_members
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def diagram(config: Mapping[str, Any]) -> Diagram:
             for ours, theirs in pairs:
                 links.setdefault((amount(ours), match["teacher"], amount(theirs)), []).append(text)
         if not matches(loss):
-            taught = needs_members(find("loss", loss["name"]))
+            taught = acts_on_members(find("loss", loss["name"]))
             heat = f", T {amount(loss['temperature'])}" if "temperature" in loss else ""
             texts["outputs" if taught else "labels"].append(text + heat)
     return Diagram(
@@ -156,7 +157,7 @@ def _layers(axes: Axes, shown: Diagram) -> None:
         for place, pair in enumerate(pairs)
     }
     for link in shown.links:
-        _arrow(axes, theirs[link.teacher, link.layer], ours[link.student], DASHES[1], link.label)
+        _arrow(axes, theirs[link.teacher, link.layer], ours[link.student], DASHED, link.label)
 
 
 def _box(axes: Axes, x: float, y: float, text: str, color: str, *, bold: bool = False) -> Text:

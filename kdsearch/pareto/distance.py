@@ -12,13 +12,17 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.errors import InputError
-from kdsearch.pareto.front import Direction, maximised, points_of
+from kdsearch.pareto.front import maximised, points_of
+from kdsearch.types import Direction
 
 
 def igd_plus(front: pd.DataFrame, reference: pd.DataFrame, objectives: Mapping[str, Direction]) -> float:
     """How far, on average, `front` falls short of each row of `reference`: 0 when it reaches all of them.
 
-    In ranges of the reference front. Raises InputError when either has no row with a number for each.
+    In ranges of the reference front.
+
+    Raises:
+        InputError: When either has no row with a number for each objective.
 
     Ishibuchi et al. 2015, by moocore.
     """
@@ -31,8 +35,10 @@ def additive_epsilon(
 ) -> float:
     """The least by which all of `front` must improve in every objective to cover all of `reference`.
 
-    In ranges of the reference front; negative where `front` is better throughout. Raises InputError when
-    either has no row with a number for each.
+    In ranges of the reference front; negative where `front` is better throughout.
+
+    Raises:
+        InputError: When either has no row with a number for each objective.
 
     Zitzler et al. 2003, by moocore.
     """

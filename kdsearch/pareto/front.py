@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import moocore
 import numpy as np
 import pandas as pd
 
-Direction = Literal["maximize", "minimize"]
+from kdsearch.types import Direction
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,10 @@ class Front:
     """A non-dominated set, kept as points are added.
 
     Args:
-        objectives: The direction of each objective. Raises ValueError when there is none.
+        objectives: The direction of each objective.
+
+    Raises:
+        ValueError: When there is none.
     """
 
     def __init__(self, objectives: Mapping[str, Direction]) -> None:
@@ -53,8 +55,9 @@ class Front:
     def add(self, key: str, values: Mapping[str, float]) -> Change:
         """Offer a point. Adding a member again changes nothing.
 
-        Raises ValueError when a member is added again with other values: what it drove out is gone, so the
-        front of the new values can only be had by building it anew.
+        Raises:
+            ValueError: When a member is added again with other values: what it drove out is gone, so only a
+                new front can hold the new values.
         """
         cost = tuple(
             -values.get(name, math.nan) if direction == "maximize" else values.get(name, math.nan)
@@ -78,7 +81,8 @@ class Front:
 def non_dominated(frame: pd.DataFrame, objectives: Mapping[str, Direction]) -> pd.Series[bool]:
     """Which rows of `frame` are non-dominated, by its index; columns that it lacks count as missing values.
 
-    Raises ValueError when there is no objective.
+    Raises:
+        ValueError: When there is no objective.
 
     Kung, Luccio and Preparata 1975, by moocore (López-Ibáñez et al. 2010).
     """
@@ -95,7 +99,7 @@ def non_dominated(frame: pd.DataFrame, objectives: Mapping[str, Direction]) -> p
 
 
 def points_of(frame: pd.DataFrame, objectives: Mapping[str, Direction]) -> np.ndarray:
-    """The points[rows, objectives] of `frame` as floats; NaN where a value is missing or no number."""
+    """The points (rows, objectives) of `frame` as floats; NaN where a value is missing or no number."""
     columns = frame.reindex(columns=list(objectives))
     numbers = columns.apply(pd.to_numeric, errors="coerce")
     return np.asarray(numbers.to_numpy(dtype=float, na_value=np.nan))

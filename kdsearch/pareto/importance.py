@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import BLUE, canvas, plain, save
-from kdsearch.pareto.front import Direction
+from kdsearch.pareto._canvas import canvas, plain, save
+from kdsearch.pareto._style import BLUE
 from kdsearch.registry import parts
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     import optuna

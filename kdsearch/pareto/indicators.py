@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.errors import InputError
-from kdsearch.pareto.front import Direction, maximised, non_dominated, points_of
+from kdsearch.pareto.front import maximised, non_dominated, points_of
+from kdsearch.types import Direction
 
 _MARGIN = 0.1
 
@@ -18,7 +19,10 @@ def reference_point(frame: pd.DataFrame, objectives: Mapping[str, Direction]) ->
     """A point worse than every row of `frame`: the worst value of each objective, plus 10% of its range.
 
     Where all values are equal the range is taken as the value itself, or 1 at 0. Fix it once: hypervolumes
-    compare only under one reference point. Raises InputError when no row has a number for every objective.
+    compare only under one reference point.
+
+    Raises:
+        InputError: When no row has a number for every objective.
     """
     points = _finite(frame, objectives)
     if not len(points):
@@ -51,7 +55,10 @@ def knee(frame: pd.DataFrame, objectives: Mapping[str, Direction]) -> Hashable:
     laid through the best row of each objective, and the row farthest from it towards the ideal point is the
     knee. Where the extremes span no such plane (in three and more objectives one row may be the best of
     two) it is the plane through the unit points. Objectives in which all members are equal play no part.
-    Ties, and so fronts of two, go to the better in the first objective. Raises InputError for an empty front.
+    Ties, and so fronts of two, go to the better in the first objective.
+
+    Raises:
+        InputError: When the front is empty.
 
     Das 1999, On characterizing the "knee" of the Pareto curve; the plane as in NSGA-III (Deb and Jain 2014).
     """
@@ -85,7 +92,7 @@ def _plane(extremes: np.ndarray) -> np.ndarray:
 
 
 def _finite(frame: pd.DataFrame, objectives: Mapping[str, Direction]) -> np.ndarray:
-    """The costs[rows, objectives] (less is better) of the rows that have a finite value in each."""
+    """The costs (rows, objectives) (less is better) of the rows that have a finite value in each."""
     points = points_of(frame, objectives) * _signs(objectives)
     return np.asarray(points[np.isfinite(points).all(axis=1)])
 

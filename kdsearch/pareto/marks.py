@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from kdsearch.pareto.front import Direction, non_dominated
+from kdsearch.pareto.front import non_dominated
+from kdsearch.types import Direction
 
 _NO = {"", "false", "none", "nan", "<na>", "0", "0.0"}
 _YES = {"true", "1", "1.0"}

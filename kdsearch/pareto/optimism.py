@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kdsearch.pareto.front import Direction
 from kdsearch.pareto.indicators import hypervolume
+from kdsearch.types import Direction
 
 
 @dataclass(frozen=True)

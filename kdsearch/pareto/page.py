@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.files import write_whole
-from kdsearch.pareto._canvas import INK
+from kdsearch.pareto._style import INK
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

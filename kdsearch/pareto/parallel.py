@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import BLUE, GREY, INK, canvas, save
-from kdsearch.pareto.front import Direction, points_of
+from kdsearch.pareto._canvas import canvas, save
+from kdsearch.pareto._style import BLUE, GREY, INK
+from kdsearch.pareto.front import points_of
 from kdsearch.pareto.marks import members
 from kdsearch.pareto.recipes import varying
 from kdsearch.pareto.view import drawn
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION
-from kdsearch.pareto.front import Direction
+from kdsearch.pareto._style import BLUE, GREY, INK, LEGEND, VERMILLION
 from kdsearch.pareto.marks import members
 from kdsearch.pareto.view import Group, View, drawn, view
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -55,7 +55,7 @@ def front_figure(
         template="plotly_white",
         font={"family": "Inter, Helvetica, Arial, sans-serif", "size": 14, "color": INK},
         hoverlabel={"align": "left", "bgcolor": "white", "font": {"color": INK}},
-        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom", "x": 0},
+        legend=LEGEND,
         margin={"t": 70, "r": 30, "b": 90, "l": 70},
     )
     figure.update_xaxes(showline=True, linecolor=INK, ticks="outside", zeroline=False)

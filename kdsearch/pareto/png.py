@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import BLUE, GREY, INK, VERMILLION, canvas, plain, save, ticks
+from kdsearch.pareto._canvas import canvas, plain, save, ticks
 from kdsearch.pareto._placing import Placer
-from kdsearch.pareto.front import Direction, non_dominated
+from kdsearch.pareto._style import BLUE, GREY, INK, VERMILLION
+from kdsearch.pareto.front import non_dominated
 from kdsearch.pareto.indicators import knee
 from kdsearch.pareto.view import Group, View, drawn, view
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

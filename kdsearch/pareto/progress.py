@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto._canvas import BLUE, canvas, plain, save
-from kdsearch.pareto.front import Direction, Front, points_of
+from kdsearch.pareto._canvas import canvas, plain, save
+from kdsearch.pareto._style import BLUE
+from kdsearch.pareto.front import Front, points_of
 from kdsearch.pareto.indicators import hypervolume
+from kdsearch.types import Direction
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

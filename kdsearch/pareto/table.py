@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsearch.pareto import words
-from kdsearch.pareto.front import Direction
 from kdsearch.pareto.marks import baseline_names
+from kdsearch.types import Direction
 
 METRICS = ("accuracy", "test_accuracy", "gain", "latency_ms", "size_mb", "macs", "parameters")
 _HEADS = {

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from kdsearch.pareto import words
-from kdsearch.pareto.front import Direction, non_dominated, points_of
+from kdsearch.pareto.front import non_dominated, points_of
 from kdsearch.pareto.marks import baseline_names, members
+from kdsearch.types import Direction
 
 _LOG_FROM = 20.0
 
@@ -27,7 +28,7 @@ class Group:
 class View:
     """A frame seen in the metrics `x` and `y`; values are as drawn, fractions in percent.
 
-    `front` holds the members that are non-dominated in these two metrics, and `step[n, 2]` the corners of
+    `front` holds the members that are non-dominated in these two metrics, and `step` (n, 2) the corners of
     the region that they dominate; `apart` holds the members that owe their place to another objective.
     """
 
@@ -44,7 +45,10 @@ class View:
 def view(trials: pd.DataFrame, objectives: Mapping[str, Direction], x: str, y: str) -> View:
     """How `trials` look in `x` and `y`. Rows without both values are not shown.
 
-    Every baseline has its group, be it empty. Raises ValueError when `x` and `y` are the same.
+    Every baseline has its group, even an empty one.
+
+    Raises:
+        ValueError: When `x` and `y` are the same.
     """
     if x == y:
         raise ValueError(f"a front is drawn in two metrics, not '{x}' twice")

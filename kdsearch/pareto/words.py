@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from kdsearch.pareto.front import Direction
 from kdsearch.registry import parts
+from kdsearch.types import Direction
 
 _TEST = "test_"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdsearch.registry import find
-from kdsearch.space.losses import all_losses, map_losses, needs_members, vanishes
+from kdsearch.space.losses import acts_on_members, all_losses, map_losses, vanishes
 from kdsearch.spec import decisive, is_matched, shape_of
 
 #: What determines the outcome of a config, apart from the seed.
@@ -31,7 +31,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     stages = [stage for stage in distill.pop("stages") if stage["losses"] and _lasts(stage)]
     losses = [loss for _, loss in all_losses({**distill, "stages": stages})]
     hinting = {match["teacher"] for loss in losses for match in loss.get("match") or ()}
-    if not any(needs_members(find("loss", loss["name"])) for loss in losses):
+    if not any(acts_on_members(find("loss", loss["name"])) for loss in losses):
         members = [member for member in members if member in hinting]
     several = len(members) > 1
     combine, dropout = (use["combine"], use["dropout"]) if several else ({"name": "mean"}, 0.0)
@@ -53,7 +53,7 @@ def _acting(loss: Mapping[str, Any], members: list[str], order: Any) -> dict[str
     if is_matched(part):
         pairs = [match for match in loss["match"] if match["pairs"]]
         return {**kept, "match": sorted(pairs, key=lambda match: order(match["teacher"]))} if pairs else None
-    if needs_members(part) and not members:
+    if acts_on_members(part) and not members:
         return None
     return {key: _of_members(value, members) for key, value in kept.items()}
 

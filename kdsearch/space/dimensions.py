@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kdsearch.registry import find
-from kdsearch.space.losses import all_losses, needs_members, vanishes
+from kdsearch.space.losses import acts_on_members, all_losses, vanishes
 from kdsearch.space.losses import learned_matching as learns
 from kdsearch.spec import Choice, Float, Int, Matching, Simplex, Spec, Subset
 
@@ -41,7 +41,7 @@ def dimensions(spec: Spec) -> list[Dimension]:
         path = f"distill.{place}"
         if vanishes(loss["weight"]):
             continue
-        taught = "a teacher is used" if needs_member(loss) and least == 0 else ""
+        taught = "a teacher is used" if needs_a_teacher(loss) and least == 0 else ""
         found += _walk(f"{path}.weight", loss["weight"], taught, beside)
         when = _and(taught, f"{path}.weight > 0") if _may_vanish(loss["weight"]) else taught
         for key, inner in loss.items():
@@ -84,9 +84,9 @@ def candidates(spec: Spec) -> Candidates:
     return Candidates(tuple(members), tuple(members), len(members), len(members))
 
 
-def needs_member(loss: Mapping[str, Any]) -> bool:
+def needs_a_teacher(loss: Mapping[str, Any]) -> bool:
     """Whether a loss has nothing to act on when no teacher is a member."""
-    return needs_members(find("loss", loss["name"])) or isinstance(loss.get("match"), Matching)
+    return acts_on_members(find("loss", loss["name"])) or isinstance(loss.get("match"), Matching)
 
 
 def _may_vanish(weight: Any) -> bool:

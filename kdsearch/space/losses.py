@@ -34,7 +34,7 @@ def map_losses(distill: Mapping[str, Any], change: Callable[[str, LossMap], Any]
     return {**distill, "stages": stages, "losses": changed("losses", distill["losses"])}
 
 
-def needs_members(part: Part) -> bool:
+def acts_on_members(part: Part) -> bool:
     """Whether a loss acts on the members of the ensemble, rather than on layers matched to a teacher."""
     return not is_matched(part) and any(need.startswith("teacher_") for need in part.needs)
 

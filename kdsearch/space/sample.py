@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from kdsearch.space.dimensions import COUNTED, SEEDS, needs_member
+from kdsearch.space.dimensions import COUNTED, SEEDS, needs_a_teacher
 from kdsearch.space.losses import learned_matching, map_losses, vanishes
 from kdsearch.spec import Choice, Float, Int, Matching, Simplex, Spec, Subset, has_domain
 
@@ -63,7 +63,7 @@ class _Draw:
 
     def loss(self, path: str, loss: Mapping[str, Any]) -> dict[str, Any]:
         nothing = {"name": loss["name"], "weight": 0.0}
-        if needs_member(loss) and not self.members:
+        if needs_a_teacher(loss) and not self.members:
             return nothing
         weight = self.value(f"{path}.weight", loss["weight"])
         if vanishes(weight):

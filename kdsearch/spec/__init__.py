@@ -3,7 +3,7 @@
 from kdsearch.spec.bank import BankUse
 from kdsearch.spec.deploy import AS_TRAINED, Deploy, asks_for_gpu, check_onnx_installed, decisive
 from kdsearch.spec.domains import Choice, Domain, Float, Int, Matching, Simplex, Subset, has_domain, plain
-from kdsearch.spec.figures import Figure, constraints_of, metrics_of
+from kdsearch.spec.figures import FigureSection, constraints_of, metrics_of
 from kdsearch.spec.json_schema import json_schema
 from kdsearch.spec.load import load_spec, located
 from kdsearch.spec.optim import Optim, Schedule
@@ -21,7 +21,7 @@ __all__ = [
     "Deploy",
     "Domain",
     "Ensemble",
-    "Figure",
+    "FigureSection",
     "Filter",
     "Float",
     "Int",

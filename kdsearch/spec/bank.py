@@ -14,7 +14,7 @@ class BankUse(Section):
     """How teachers' outputs are kept for other trials."""
 
     enabled: bool = Field(True, description="Keep them, and read what is kept")
-    dtype: Literal["fp16", "fp32"] = Field("fp16", description="In which they are kept, and used")
+    dtype: Literal["fp16", "fp32"] = Field("fp16", description="Type in which they are kept and used")
     topk: PositiveInt | None = Field(
         None, description="Logits to keep of each image, with the mass of the rest; by default all"
     )
@@ -23,5 +23,5 @@ class BankUse(Section):
         description="Keep logits for all ways in which crops and flips can show an image, whatever the seed; "
         "by default in fp16, where there are no more of them than epochs",
     )
-    bytes: NonNegativeInt = Field(20 * 10**9, description="Most that may lie in the storage folder")
-    device_bytes: NonNegativeInt = Field(2 * 10**9, description="Most that may lie in the memory of a GPU")
+    bytes: NonNegativeInt = Field(20 * 10**9, description="Most that is kept in the storage folder")
+    device_bytes: NonNegativeInt = Field(2 * 10**9, description="Most that is kept in the memory of a GPU")

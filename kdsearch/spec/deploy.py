@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kdsearch.errors import InputError, Problem
+from kdsearch.errors import InputError, KeyPath, Problem
 from kdsearch.spec.domains import Choice
 from kdsearch.spec.fields import Section
 from kdsearch.spec.searchable import Searchable
@@ -38,14 +38,14 @@ class Deploy(Section):
     )
 
 
-#: What a spec says nothing of: the trained model itself.
+#: What ships where a spec says nothing: the trained model itself.
 AS_TRAINED: Mapping[str, Any] = Deploy().model_dump()
 
 
 def decisive(form: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a form tells figures apart; nothing of the trained model itself.
+    """The keys of a form on which figures depend; none for the trained model itself.
 
-    A device that is not named is left out: forms had none once, and keep what follows from them.
+    A device that is not named is left out: older configs had no `device`, and keep their fingerprints.
     """
     form = {**AS_TRAINED, **form}
     return {} if form == AS_TRAINED else {key: value for key, value in form.items() if value is not None}
@@ -80,7 +80,7 @@ def check_deploy(deploy: Deploy | Choice, *, timed_on_gpu: bool) -> Iterator[Pro
             )
 
 
-def asks_for_gpu(deploy: Deploy | Choice, *, format: str | None = None) -> tuple[str | int, ...] | None:
+def asks_for_gpu(deploy: Deploy | Choice, *, format: str | None = None) -> KeyPath | None:
     """Where the section asks for a GPU, for students in `format` if it is given; None where it does not."""
     for place, form in _options(("deploy",), deploy):
         if format in (None, *(value for _, value in _options((), form.format))):
@@ -90,7 +90,7 @@ def asks_for_gpu(deploy: Deploy | Choice, *, format: str | None = None) -> tuple
     return None
 
 
-def _options(place: tuple[str | int, ...], value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def _options(place: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
     """A value, or each option of a choice, with its place."""
     if isinstance(value, Choice):
         for index, option in enumerate(value.options):

@@ -68,7 +68,7 @@ class PartSection(Section):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if cls.own:
             return handler(source)
-        return core_schema.no_info_plain_validator_function(cls._of_part)
+        return core_schema.no_info_plain_validator_function(cls.parse)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
@@ -86,7 +86,12 @@ class PartSection(Section):
         return {"anyOf": [names, *schemas, free]}
 
     @classmethod
-    def _of_part(cls, value: Any) -> Any:
+    def parse(cls, value: Any) -> Any:
+        """The section of the part that `value` names, alone or in a mapping with its options.
+
+        Raises:
+            ValidationError: When there is no such part, or it does not take these options.
+        """
         if isinstance(value, str):
             value = {cls.tag: value}
         if isinstance(value, cls):
@@ -115,6 +120,11 @@ class PartSection(Section):
     def extra_fields(cls, part: Part) -> dict[str, Any]:
         """Keys that only some parts of the kind have, as `create_model` takes them."""
         return {}
+
+
+def or_nothing(schema: dict[str, Any]) -> None:
+    """Let the JSON `schema` of a mapping take a key alone, as in `ce:`: it is the part of that name."""
+    schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
 
 
 @cache

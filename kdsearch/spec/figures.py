@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import ConfigDict, Field, model_validator
 
 from kdsearch.constraints import Constraint, parse_constraints
-from kdsearch.errors import InputError, Problem, nearest
+from kdsearch.errors import InputError, KeyPath, Problem, nearest
 from kdsearch.registry import find, metric, parts
 from kdsearch.spec.domains import has_domain
-from kdsearch.spec.fields import PartSection, Section
+from kdsearch.spec.fields import PartSection, Section, or_nothing
 from kdsearch.spec.problems import problems
 from kdsearch.types import Positive
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TAKEN = frozenset({"epoch", "loss", "lr", "seconds", "gain", "number", "estimated"})
 
 
-class Figure(PartSection):
+class FigureSection(PartSection):
     """A figure to be taken; its key is its metric, and by default the name of the objective it is."""
 
     kind: ClassVar[str] = "objective"
@@ -34,16 +34,11 @@ class Figure(PartSection):
 _RESOURCES = "resources"
 
 
-def _or_nothing(schema: dict[str, Any]) -> None:
-    """A name alone, as in `macro_f1:`, is the objective of that name."""
-    schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
-
-
 class Measure(Section):
     """What is measured of every student beside the objectives, and on which kind of node."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra=_or_nothing)
-    __pydantic_extra__: dict[str, Figure]
+    model_config = ConfigDict(extra="allow", json_schema_extra=or_nothing)
+    __pydantic_extra__: dict[str, FigureSection]
 
     resources: dict[str, Positive] = Field(
         default_factory=dict,
@@ -52,7 +47,7 @@ class Measure(Section):
     )
 
     @property
-    def figures(self) -> dict[str, Figure]:
+    def figures(self) -> dict[str, FigureSection]:
         """The figures, by their keys."""
         return self.__pydantic_extra__ or {}
 
@@ -68,14 +63,15 @@ class Measure(Section):
                 continue
             if not re.fullmatch(r"[A-Za-z_]\w*", str(key)) or key in _TAKEN or str(key).startswith("test_"):
                 taken = (
-                    f"'{key}' is no name for a figure: letters, digits and '_', and none that kdsearch uses"
+                    f"'{key}' is not a valid name for a figure: use letters, digits and '_', and no name "
+                    "that kdsearch uses"
                 )
                 raise problems([((key,), taken, given)])
             alone = given is None or isinstance(given, Mapping)
             named[key] = {"name": key, **(given or {})} if alone else given
             name = named[key].get("name") if isinstance(named[key], Mapping) else named[key]
             if key in parts("objective") and isinstance(name, str) and name != key:
-                taken = f"'{key}' is an objective: call a figure of '{name}' otherwise"
+                taken = f"'{key}' is an objective: choose another key for a figure of '{name}'"
                 raise problems([((key,), taken, given)])
         return named
 
@@ -111,7 +107,7 @@ def check_figures(spec: Spec) -> Iterator[Problem]:
                 yield from _check_plain(("constraints", index), name, spec)
 
 
-def _check_plain(place: tuple[str | int, ...], name: str, spec: Spec) -> Iterator[Problem]:
+def _check_plain(place: KeyPath, name: str, spec: Spec) -> Iterator[Problem]:
     """An objective that is named without options must be able to do without."""
     try:
         part = find("objective", name)
@@ -127,9 +123,7 @@ def _check_plain(place: tuple[str | int, ...], name: str, spec: Spec) -> Iterato
     yield from _check_teachers(place, name, None, spec)
 
 
-def _check_teachers(
-    place: tuple[str | int, ...], name: str, teacher: object, spec: Spec
-) -> Iterator[Problem]:
+def _check_teachers(place: KeyPath, name: str, teacher: object, spec: Spec) -> Iterator[Problem]:
     if "teacher_logits" not in find("objective", name).needs:
         return
     if not spec.teachers and has_domain(spec.tree()):

@@ -25,7 +25,7 @@ class Optim(PartSection):
     name: str = "sgd"
     epochs: Annotated[PositiveInt, Searchable()] = Field(30, description="Passes over the training images")
     schedule: Annotated[Schedule, Searchable()] = Field(
-        default_factory=lambda: Schedule._of_part("cosine"), description="Of the learning rate"
+        default_factory=lambda: Schedule.parse("cosine"), description="Of the learning rate"
     )
     warmup: Annotated[Fraction, Searchable()] = Field(
         0.0, description="Share of the steps over which the learning rate rises linearly"

@@ -8,9 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from kdsearch.errors import KeyPath
 from kdsearch.spec.domains import domain_key
-
-Place = tuple[str | int, ...]
 
 #: Pydantic's words for what a spec calls otherwise.
 _WORDS = {
@@ -36,27 +35,27 @@ def readable(kind: str, message: str, given: object) -> str:
         return "a value is required"
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
-    return f"{message}, got {shown(given)}" + (": no domain can stand here" if domain_key(given) else "")
+    return f"{message}, got {shown(given)}" + (": no domain is allowed here" if domain_key(given) else "")
 
 
 def shown(given: object) -> str:
     """A value as a message quotes it: as YAML writes it where Python does not, and not too long."""
     if isinstance(given, int) and beyond(given):
-        return "a whole number of more than 64 bits"
+        return "an integer that does not fit in 64 bits (signed)"
     text = _LITERALS[given] if given is None or isinstance(given, bool) else repr(given)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def beyond(number: int) -> bool:
-    """Whether a whole number takes more than 64 bits."""
-    return number.bit_length() > 63
+    """Whether an integer does not fit in 64 bits, signed."""
+    return not -(2**63) <= number < 2**63
 
 
 def problem(message: str) -> PydanticCustomError:
     return PydanticCustomError("kdsearch", "{message}", {"message": message})
 
 
-def problems(errors: Iterable[tuple[Place, str, Any]]) -> ValidationError:
+def problems(errors: Iterable[tuple[KeyPath, str, Any]]) -> ValidationError:
     details: list[InitErrorDetails] = [
         {"type": problem(message), "loc": place, "input": given} for place, message, given in errors
     ]

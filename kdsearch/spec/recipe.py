@@ -7,9 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from kdsearch.errors import KeyPath
 from kdsearch.registry import Part
 from kdsearch.spec.domains import Choice, Matching
-from kdsearch.spec.fields import PartSection, Section
+from kdsearch.spec.fields import PartSection, Section, or_nothing
 from kdsearch.spec.optim import Optim
 from kdsearch.spec.problems import problem
 from kdsearch.spec.searchable import Searchable
@@ -33,7 +34,7 @@ class TeacherUse(Section):
     members: Annotated[list[str], Searchable("subset", "choice")] = Field(
         default_factory=list, description="Names of teachers"
     )
-    combine: Annotated[Ensemble, Searchable()] = Field(default_factory=lambda: Ensemble._of_part("mean"))
+    combine: Annotated[Ensemble, Searchable()] = Field(default_factory=lambda: Ensemble.parse("mean"))
     dropout: Annotated[Fraction, Searchable()] = Field(
         0.0, description="Probability with which a teacher is left out of a batch"
     )
@@ -125,11 +126,6 @@ def is_matched(part: Part) -> bool:
     return looks and part.facts.get("matching") not in ("members", "classifier")
 
 
-def _or_nothing(schema: dict[str, Any]) -> None:
-    """A label alone, as in `ce:`, is the loss of that name."""
-    schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
-
-
 def _named_by_key(value: Any) -> Any:
     """Losses whose key is their name."""
     losses = value.get("losses") if isinstance(value, Mapping) else None
@@ -150,7 +146,7 @@ class Stage(Section):
 
     epochs: Annotated[PositiveInt | None, Searchable()] = Field(None, description="How many of the epochs")
     fraction: Annotated[Fraction | None, Searchable()] = Field(None, description="Which share of the epochs")
-    losses: dict[str, Loss] = Field(min_length=1, json_schema_extra=_or_nothing)
+    losses: dict[str, Loss] = Field(min_length=1, json_schema_extra=or_nothing)
     optim: Annotated[Optim | None, Searchable("choice")] = Field(
         None, description="By default that of the spec; its `epochs` have no meaning here"
     )
@@ -169,15 +165,15 @@ class Distill(Section):
 
     teachers: TeacherUse = TeacherUse()
     losses: dict[str, Loss] = Field(
-        default_factory=lambda: {"ce": Loss._of_part("ce")}, min_length=1, json_schema_extra=_or_nothing
+        default_factory=lambda: {"ce": Loss.parse("ce")}, min_length=1, json_schema_extra=or_nothing
     )
     stages: list[Stage] = Field(default_factory=list, description="What comes before `losses`, in order")
 
     _named = model_validator(mode="before")(_named_by_key)
 
-    def all_losses(self) -> list[tuple[tuple[str | int, ...], str, Loss]]:
+    def all_losses(self) -> list[tuple[KeyPath, str, Loss]]:
         """Every loss, with the place of its mapping below `distill`, and its label."""
-        found: list[tuple[tuple[str | int, ...], str, Loss]] = []
+        found: list[tuple[KeyPath, str, Loss]] = []
         for index, stage in enumerate(self.stages):
             found += [(("stages", index, "losses"), label, loss) for label, loss in stage.losses.items()]
         return found + [(("losses",), label, loss) for label, loss in self.losses.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -17,11 +17,10 @@ from kdsearch.spec.optim import Optim
 from kdsearch.spec.recipe import Distill
 from kdsearch.spec.searchable import Searchable
 from kdsearch.spec.secrets import storable
-from kdsearch.types import NonNegative, NonNegativeInt, Positive, PositiveInt
+from kdsearch.types import Direction, NonNegative, NonNegativeInt, Positive, PositiveInt
 
 #: YAML reads the name of the class `3` as a number.
 ClassName = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name)]
-Direction = Literal["maximize", "minimize"]
 
 
 class Augment(Section):
@@ -46,7 +45,7 @@ class Data(PartSection):
         None, min_length=2, description="Only images of these classes; by default of all"
     )
     views: PositiveInt | None = Field(
-        None, description="Epochs after which the order and the augmented views come again; by default never"
+        None, description="Epochs after which the order and the augmented views repeat; by default never"
     )
     batch_size: PositiveInt = Field(128, description="Images in a step, over all workers")
     validation: Annotated[float, Field(gt=0, lt=1)] = Field(
@@ -79,7 +78,7 @@ class Teacher(Section):
         min_length=2,
         description="Of a specialist: the classes that it tells apart, in the order of its logits",
     )
-    optim: Optim = Field(default_factory=lambda: Optim._of_part("sgd"))
+    optim: Optim = Field(default_factory=lambda: Optim.parse("sgd"))
 
     @model_validator(mode="before")
     @classmethod
@@ -103,7 +102,7 @@ class Sampler(PartSection):
 class Search(Section):
     """How the space is searched."""
 
-    sampler: Sampler = Field(default_factory=lambda: Sampler._of_part("tpe"))
+    sampler: Sampler = Field(default_factory=lambda: Sampler.parse("tpe"))
     trials: NonNegativeInt = Field(50, description="Configs to try, beside the baselines")
     seed: Annotated[NonNegativeInt, Field(lt=2**32)] = Field(
         0, description="Of the split, the batches, the weights and the sampler"
@@ -143,7 +142,7 @@ class Spec(Section):
     teachers: dict[str, Teacher] = Field(default_factory=dict)
     student: Annotated[Model, Searchable("choice")]
     distill: Distill = Field(default_factory=Distill)
-    optim: Annotated[Optim, Searchable("choice")] = Field(default_factory=lambda: Optim._of_part("sgd"))
+    optim: Annotated[Optim, Searchable("choice")] = Field(default_factory=lambda: Optim.parse("sgd"))
     deploy: Annotated[Deploy, Searchable("choice")] = Deploy()
     measure: Measure = Field(default_factory=Measure)
     objectives: dict[str, Direction] = Field(

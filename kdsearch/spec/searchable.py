@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from kdsearch.errors import nearest
+from kdsearch.errors import KeyPath, nearest
 from kdsearch.spec.domains import (
     KEYS,
     STRATEGIES,
@@ -22,7 +22,7 @@ from kdsearch.spec.domains import (
     Subset,
     domain_key,
 )
-from kdsearch.spec.problems import Place, beyond, problem, problems, readable, shown
+from kdsearch.spec.problems import beyond, problem, problems, readable, shown
 
 JsonSchema = dict[str, Any]
 
@@ -50,7 +50,7 @@ class Searchable:
         if key is None:
             return handler(value)
         if key not in self.domains:
-            raise problem(f"a '{key}' domain cannot stand here; expected one of: {', '.join(self.domains)}")
+            raise problem(f"a '{key}' domain is not allowed here; expected one of: {', '.join(self.domains)}")
         extra = set(value) - {key} - KEYS[key]
         if extra:
             name = min(extra, key=str)
@@ -116,7 +116,7 @@ def _parse_simplex(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> S
     try:
         handler(dict.fromkeys(names, 1.0))
     except ValidationError:
-        raise problem("a 'simplex' domain cannot stand here: it draws a mapping of weights") from None
+        raise problem("a 'simplex' domain is not allowed here: it draws a mapping of weights") from None
     return Simplex(None if items == "all" else tuple(items))
 
 
@@ -147,7 +147,7 @@ def _parse_matching(value: Mapping[str, Any], handler: Callable[[Any], Any]) -> 
 
 
 def _strategies(given: Any) -> tuple[str, ...]:
-    place: Place = ("matching", "strategies")
+    place: KeyPath = ("matching", "strategies")
     if not isinstance(given, list | tuple) or not given:
         raise problems([(place, f"expected a list of {', '.join(STRATEGIES)}, got {shown(given)}", given)])
     for index, name in enumerate(given):
@@ -211,7 +211,7 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
     return isinstance(value, kinds)
 
 
-def each(values: Iterable[tuple[Place, Any]], handler: Callable[[Any], Any]) -> list[Any]:
+def each(values: Iterable[tuple[KeyPath, Any]], handler: Callable[[Any], Any]) -> list[Any]:
     """Validate each value, gathering the errors of all under the given places."""
     valid, errors = [], []
     for place, value in values:

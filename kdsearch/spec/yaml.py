@@ -9,9 +9,7 @@ from typing import Any
 
 import yaml
 
-from kdsearch.errors import InputError, Problem, SpecError
-
-Path_ = tuple[str | int, ...]
+from kdsearch.errors import InputError, KeyPath, Problem, SpecError
 
 #: No spec comes near; beyond it some step of Python's, or of ours, would run out of stack or memory.
 DEEPEST = 64
@@ -25,7 +23,7 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, reading numbers as YAML 1.2 does."""
 
 
-def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, int]]:
+def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[KeyPath, int]]:
     """The value of a YAML text, and the line (from 1) on which the value of each key stands.
 
     Raises:
@@ -58,8 +56,12 @@ def parse_yaml(text: str, file: str | None = None) -> tuple[Any, Mapping[Path_, 
     return value, lines
 
 
-def read_yaml(path: Path) -> tuple[Any, Mapping[Path_, int]]:
-    """`parse_yaml` of a file. Raises InputError when it can't be read."""
+def read_yaml(path: Path) -> tuple[Any, Mapping[KeyPath, int]]:
+    """`parse_yaml` of a file.
+
+    Raises:
+        InputError: When it can't be read.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -110,11 +112,11 @@ def _measure(node: yaml.Node | None, known: dict[yaml.Node, int], depth: int) ->
 
 
 class _TwiceError(Exception):
-    def __init__(self, path: Path_, line: int) -> None:
+    def __init__(self, path: KeyPath, line: int) -> None:
         self.path, self.line = path, line
 
 
-def _lines(node: yaml.Node, path: Path_) -> Iterator[tuple[Path_, int]]:
+def _lines(node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:

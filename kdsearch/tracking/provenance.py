@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from kdsearch.machine import cpu_name
 
 _PACKAGES = ("kdsearch", "torch", "ray", "optuna", "mlflow")
 _PATIENCE = 5.0
@@ -47,7 +47,7 @@ def _git() -> dict[str, str]:
 def _hardware() -> dict[str, str]:
     found = {
         "kdsearch.host.os": platform.platform(),
-        "kdsearch.host.cpu": _cpu(),
+        "kdsearch.host.cpu": cpu_name(),
         "kdsearch.host.cores": str(_cores()),
         "kdsearch.host.gpus": _gpus(),
     }
@@ -55,13 +55,6 @@ def _hardware() -> dict[str, str]:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         found["kdsearch.host.memory_gb"] = f"{memory / 2**30:.1f}"
     return found
-
-
-def _cpu() -> str:
-    described = Path("/proc/cpuinfo")
-    if described.is_file() and (name := re.search(r"^model name\s*:\s*(.+)$", described.read_text(), re.M)):
-        return name.group(1)
-    return platform.processor() or platform.machine()
 
 
 def _cores() -> int:

@@ -9,13 +9,10 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from kdsearch.tracking import names
 from kdsearch.tracking.work import now
-
-if TYPE_CHECKING:  # With pandas, which opening a store must not wait for.
-    from kdsearch.pareto import Direction
+from kdsearch.types import Direction
 
 _PREFIX = "mlflow.sharedViewState."
 #: Pixels of the column of names, which are recipes.

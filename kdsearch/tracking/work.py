@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-State = Literal["running", "complete", "failed", "stopped"]
+from kdsearch.types import State
 
 
 def now() -> int:

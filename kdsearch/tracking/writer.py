@@ -20,7 +20,8 @@ from kdsearch.tracking import names
 from kdsearch.tracking.roster import Roster
 from kdsearch.tracking.sink import Sink
 from kdsearch.tracking.store import check_uri, public_uri
-from kdsearch.tracking.work import Point, Remove, State, Text, Upload, Work, now
+from kdsearch.tracking.work import Point, Remove, Text, Upload, Work, now
+from kdsearch.types import State
 
 _log = logging.getLogger("kdsearch.tracking")
 

@@ -253,4 +253,4 @@ def _read(place: Path) -> dict[str, Any] | None:
 
 def _noisy(spec: Spec) -> set[str]:
     """The metrics that follow from what a student predicts, and so differ from run to run."""
-    return {each.name for each in figures_of(spec) if each.known in ("predictions", "trained")}
+    return {each.name for each in figures_of(spec) if each.basis in ("predictions", "trained")}

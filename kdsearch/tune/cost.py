@@ -33,7 +33,7 @@ def cost_of(spec: Spec, facts: Facts) -> Callable[[Mapping[str, Any]], dict[str,
 
     bounded = {bound.name for bound in constraints_of(spec)}
     asked = [f for f in figures_of(spec) if f.name in bounded or "architecture" in f.part.needs]
-    asked = [figure for figure in asked if figure.known == "architecture"]
+    asked = [figure for figure in asked if figure.basis == "architecture"]
     sizes = {figure.name for figure in asked if figure.part.name == "size_mb"}
     known: dict[str, dict[str, float]] = {}
 
@@ -44,7 +44,7 @@ def cost_of(spec: Spec, facts: Facts) -> Callable[[Mapping[str, Any]], dict[str,
             models.check_model(student, facts.shape, len(facts.classes))
             model = models.build(student, facts.shape, len(facts.classes))
             known[key] = measure_architecture(
-                model, facts.shape, asked, architecture=student, deploy=form, known=("architecture",)
+                model, facts.shape, asked, architecture=student, deploy=form, bases=("architecture",)
             )
         # The file of a converted form exists only once its student is trained.
         left_out = sizes if is_converted(Deploy(**form)) else frozenset[str]()

@@ -13,7 +13,6 @@ from kdsearch.constraints import Constraint
 from kdsearch.filenames import CHECKPOINT, STUDENT, WEIGHTS
 from kdsearch.files import has_weights
 from kdsearch.pareto import Front, hypervolume
-from kdsearch.pareto.front import Direction
 from kdsearch.space import fingerprint, without_teachers
 from kdsearch.storage import fetch, remove
 from kdsearch.tracking import Writer, now
@@ -21,7 +20,6 @@ from kdsearch.tune.records import (
     DRIVERS,
     RESULT,
     Record,
-    State,
     curve_point,
     read_epochs,
     read_lines,
@@ -32,6 +30,7 @@ from kdsearch.tune.records import (
     write_trial,
 )
 from kdsearch.tune.trial_log import TrialLog
+from kdsearch.types import Direction, State
 
 #: In the folder of a search: its hypervolumes as they are logged to MLflow, one per line.
 HYPERVOLUMES = "hypervolume.jsonl"

@@ -11,13 +11,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from kdsearch.filenames import CHECKPOINT, CLASSES, CONFIG, INPUT, STUDENT
 from kdsearch.files import sweep, write_whole
 from kdsearch.space import config_yaml, describe, fingerprint
-
-State = Literal["running", "complete", "failed", "stopped"]
+from kdsearch.types import State
 
 TRIAL, RESULT, EPOCHS = "trial.json", "result.json", "epochs.jsonl"
 #: The traceback of a trial that failed.

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from kdsearch.errors import KdsearchError
-from kdsearch.pareto import Direction, reference_point
+from kdsearch.pareto import reference_point
 from kdsearch.pareto.words import is_fraction
 from kdsearch.registry import metric
 from kdsearch.space import RandomTrial, corners, sample
@@ -18,6 +18,7 @@ from kdsearch.spec import Spec, load_spec
 from kdsearch.tune.jobs import Job, JobError
 from kdsearch.tune.records import write_json
 from kdsearch.tune.slots import Slots
+from kdsearch.types import Direction
 
 #: In the folder of a search.
 FILE = "reference.json"

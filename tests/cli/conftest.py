@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import ray
 
 from kdsearch.cli import main
 
@@ -51,3 +52,26 @@ def kdsearch(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
         return Answer(code, *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture
+def refuses(kdsearch: Run, folder: Path) -> Callable[..., None]:
+    """Runs a command that must be refused, and looks at all that a refusal promises."""
+
+    def run(message: str, *arguments: str) -> None:
+        before = set(folder.rglob("*"))
+        refused(kdsearch(*arguments), message, folder, before)
+
+    return run
+
+
+def refused(answer: Answer, message: str, folder: Path, before: set[Path]) -> None:
+    """What holds for every refusal."""
+    assert answer.code == 2, answer
+    assert message in answer.err
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("error: ") == 1
+    assert "Traceback" not in answer.err + answer.out
+    assert answer.out == ""
+    assert set(folder.rglob("*")) == before
+    assert not ray.is_initialized()

@@ -76,7 +76,7 @@ def test_confirm_names_the_nearest_search(uri, folder, kdsearch):
 def test_a_confirmation_that_would_not_find_the_search_is_not_sent(uri, folder, kdsearch):
     for options, message in (
         (("--address", "auto"), "search 'one' lies in kdsearch_store, which a job on auto would not find"),
-        (("--detach",), "--detach: only a job can be detached from"),
+        (("--detach",), "--detach: only a job can be detached"),
     ):
         answer = kdsearch("confirm", "one", "--tracking-uri", uri, *options)
         assert answer.code == 2 and message in answer.err, answer

@@ -11,7 +11,7 @@ from torch import nn
 
 from kdsearch import models
 from kdsearch.data.sources.digits import digits
-from kdsearch.deploy import Form, open_form, write_form
+from kdsearch.deploy import DeployedModel, open_deployed, write_deployed
 from kdsearch.distill.resident import Splits, split
 from kdsearch.spec import Deploy
 
@@ -23,25 +23,25 @@ class Trained:
     model: nn.Module
     splits: Splits
     folder: Path
-    made: dict[Deploy, tuple[Form, Path]] = field(default_factory=dict)
+    made: dict[Deploy, tuple[DeployedModel, Path]] = field(default_factory=dict)
 
-    def form(self, **section: object) -> tuple[Form, Path]:
+    def form(self, **section: object) -> tuple[DeployedModel, Path]:
         """The form of a section `deploy`, and its file: an export takes a second, so each is made once."""
         form = Deploy(**section)
         if form not in self.made:
             self.made[form] = self.make(**section)
         return self.made[form]
 
-    def make(self, **section: object) -> tuple[Form, Path]:
+    def make(self, **section: object) -> tuple[DeployedModel, Path]:
         """The same, made now."""
         form, splits = Deploy(**section), self.splits
-        path = write_form(
+        path = write_deployed(
             self.model, form, self.folder,
             mean=splits.mean, std=splits.std, train=splits.train, classes=splits.classes,
         )  # fmt: skip
         again = models.build(self.model.config, splits.shape, len(splits.classes), seed=7)
         device = torch.device("cpu")
-        return open_form(again, form, path, mean=splits.mean, std=splits.std, device=device), path
+        return open_deployed(again, form, path, mean=splits.mean, std=splits.std, device=device), path
 
 
 CONFIGS = {

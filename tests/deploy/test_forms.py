@@ -13,11 +13,19 @@ from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import load_file
 
 from kdsearch.data import Images
-from kdsearch.deploy import OPSET, Form, calibration, open_form, open_graph, parity, write_form
+from kdsearch.deploy import (
+    OPSET,
+    DeployedModel,
+    calibration,
+    open_deployed,
+    open_graph,
+    parity,
+    write_deployed,
+)
 from kdsearch.deploy.runtime import _device_of
 from kdsearch.distill.evaluate import predict
 from kdsearch.errors import InputError
-from kdsearch.measure import Shipping, device_of, time_forward
+from kdsearch.measure import Deployment, device_of, time_forward
 from kdsearch.spec import Deploy
 
 FORMS = [
@@ -79,7 +87,7 @@ def test_accuracy_of_a_graph_is_what_onnx_computes_by_its_definition(trained, pr
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: "-".join(form.values()))
 def test_size_is_that_of_the_file_and_weights_take_the_bytes_of_their_precision(trained, form):
     opened, path = trained.form(**form)
-    assert opened.shipping.bytes == len(path.read_bytes())
+    assert opened.deployment.bytes == len(path.read_bytes())
     weights = sum(p.numel() for p in trained.model.parameters() if p.dim() > 1)
     width = {"fp32": 4, "fp16": 2, "int8": 1}[form["precision"]]
     if form["format"] == "torch":
@@ -120,9 +128,9 @@ def test_a_student_with_convolutions_is_quantised_statically_and_others_at_run_t
     opened, path = trained.form(format="onnx", precision="int8")
     kinds = {node.op_type for node in onnx.load(path).graph.node}
     if trained.model.config["name"] == "mlp":
-        assert {"DynamicQuantizeLinear", "MatMulInteger"} <= kinds and opened.shipping.together
+        assert {"DynamicQuantizeLinear", "MatMulInteger"} <= kinds and opened.deployment.together
     else:
-        assert {"QuantizeLinear", "DequantizeLinear"} <= kinds and not opened.shipping.together
+        assert {"QuantizeLinear", "DequantizeLinear"} <= kinds and not opened.deployment.together
         assert "DynamicQuantizeLinear" not in kinds
 
 
@@ -131,7 +139,7 @@ def test_a_range_shared_by_a_call_is_that_of_the_calls_that_ship(trained):
     some = trained.splits.validation[torch.arange(10)]
     session = onnxruntime.InferenceSession(path)
     parts = [session.run(None, {"images": part.numpy()})[0] for part in some.images.split(4)]
-    if opened.shipping.together:
+    if opened.deployment.together:
         assert np.array_equal(opened.predict(some)[0].numpy(), np.concatenate(parts))
     else:
         whole = opened(some.images)
@@ -191,23 +199,23 @@ def test_parity_is_the_largest_difference_and_the_share_that_changed():
 
 def test_a_graph_tells_where_it_computes(trained):
     opened, path = trained.form(format="onnx")
-    assert open_graph(path, threads=1).device == opened.shipping.device == torch.device("cpu")
+    assert open_graph(path, threads=1).device == opened.deployment.device == torch.device("cpu")
     assert _device_of(["CUDAExecutionProvider", "CPUExecutionProvider"]) == torch.device("cuda")
     assert _device_of(["CPUExecutionProvider"]) == torch.device("cpu")
 
 
 def test_a_graph_on_a_gpu_is_said_to_be_there_and_gets_its_images_from_the_cpu(trained):
     opened, _ = trained.form(format="onnx")
-    form = Form(opened.call, replace(opened.shipping, device=torch.device("cuda")))
+    form = DeployedModel(opened.call, replace(opened.deployment, device=torch.device("cuda")))
     assert device_of(form) == torch.device("cuda")
-    assert form.shipping.takes_from == torch.device("cpu")
+    assert form.deployment.takes_from == torch.device("cpu")
     some = trained.splits.validation[torch.arange(5)]
     assert torch.equal(form.predict(some)[0], opened.predict(some)[0])
     assert time_forward(form, trained.splits.shape).p50_ms > 0
 
 
 def test_pytorch_takes_its_images_from_where_it_computes():
-    assert Shipping(0, torch.device("cuda")).takes_from == torch.device("cuda")
+    assert Deployment(0, torch.device("cuda")).takes_from == torch.device("cuda")
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="it has one")
@@ -215,9 +223,13 @@ def test_a_graph_runs_on_the_cpu_where_its_runtime_has_no_gpu_unless_its_section
     _, path = trained.form(format="onnx")
     splits, gpu = trained.splits, torch.device("cuda")
     given = {"path": path, "mean": splits.mean, "std": splits.std, "device": gpu}
-    assert open_form(trained.model, Deploy(format="onnx"), **given).shipping.device == torch.device("cpu")
-    with pytest.raises(InputError, match=r"deploy\.device: 'cuda': this ONNX Runtime has none"):
-        open_form(trained.model, Deploy(format="onnx", device="cuda"), **given)
+    assert open_deployed(trained.model, Deploy(format="onnx"), **given).deployment.device == torch.device(
+        "cpu"
+    )
+    with pytest.raises(
+        InputError, match=r"deploy\.device: 'cuda': this build of ONNX Runtime does not support it"
+    ):
+        open_deployed(trained.model, Deploy(format="onnx", device="cuda"), **given)
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph at all", b"\x08\x07"])
@@ -236,7 +248,7 @@ def test_a_missing_graph_and_a_graph_of_something_else_are_refused(tmp_path):
     graph = onnx.helper.make_graph([node], "other", [value], [out])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
     onnx.save(model, tmp_path / "other.onnx")
-    with pytest.raises(InputError, match="it is not ours"):
+    with pytest.raises(InputError, match="kdsearch did not write it"):
         open_graph(tmp_path / "other.onnx", threads=1)
 
 
@@ -256,7 +268,7 @@ class Branching(torch.nn.Module):
 
 def test_a_student_that_no_graph_can_hold_is_refused(splits, tmp_path):
     with pytest.raises(InputError, match="the student cannot be exported to ONNX"):
-        write_form(
+        write_deployed(
             Branching(), Deploy(format="onnx"), tmp_path,
             mean=splits.mean, std=splits.std, train=splits.train, classes=splits.classes,
         )  # fmt: skip

@@ -46,10 +46,10 @@ def test_what_is_called_in_another_place_than_it_is_trained_is_a_copy():
     splits = split(digits(), 0.25, seed=0)
     student = models.build({"name": "mlp", "hidden": [8]}, splits.shape, 10, seed=0)
     here = as_trained(student, config(), splits, CPU)
-    assert here.shipping.device == CPU and here.call.model is student
+    assert here.deployment.device == CPU and here.call.model is student
     # The student counts as trained on another device than the CPU, and must be left there.
     copied = as_trained(student, config(device="cpu", batch=2), splits, torch.device("meta"))
-    assert copied.call.model is not student and copied.shipping.device == CPU
+    assert copied.call.model is not student and copied.deployment.device == CPU
     images = splits.validation.images[:3]
     assert torch.equal(copied(images), here(images))
 

@@ -172,7 +172,7 @@ def test_a_graph_that_tells_something_else_is_not_exported(exported, tmp_path):
     shutil.copytree(export.folder, files)
     other = models.build(export.config.tree()["student"], (1, 8, 8), 10, seed=5)
     models.save_weights(other, files / "student.safetensors")
-    with pytest.raises(KdsearchError, match=r"student\.onnx gives other logits than the student"):
+    with pytest.raises(KdsearchError, match=r"student\.onnx gives logits that differ from the student's"):
         write_export(tmp_path / "out", Student(export.config.tree(), files, export.described, {}))
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
 

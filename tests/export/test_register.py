@@ -66,7 +66,7 @@ def test_a_registered_student_is_loaded_by_pyfunc_elsewhere(of_a_run, store, tmp
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     form = export.form()
-    size = 5 if form.shipping.together else 1
+    size = 5 if form.deployment.together else 1
     with torch.inference_mode():
         expected = torch.cat([form(part) for part in images.split(size)])
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected.numpy(), atol=1e-5)
@@ -127,7 +127,7 @@ def test_a_latency_is_entered_into_a_table_that_a_search_reads(exported, tmp_pat
     with pytest.raises(SystemExit) as refused:
         main()
     assert refused.value.code == 2
-    assert "phone.csv:2: this row holds for" in capsys.readouterr().err
+    assert "phone.csv:2: this row matches" in capsys.readouterr().err
 
 
 def test_what_cannot_be_registered_is_refused(exported, of_a_run, store, tmp_path):

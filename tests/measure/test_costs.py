@@ -10,6 +10,7 @@ from torch import nn
 from kdsearch.measure.macs import macs
 from kdsearch.measure.parameters import parameters
 from kdsearch.measure.size_mb import size_mb
+from kdsearch.models import save_weights
 
 SHAPE = (3, 8, 8)
 
@@ -86,8 +87,11 @@ def test_size_follows_the_dtype(dtype):
 
 
 def test_size_counts_a_shared_tensor_once_as_the_file_does(tmp_path):
-    save_model(Tied(), tmp_path / "tied.safetensors")
-    assert size_mb(Tied(), SHAPE) * 1e6 == pytest.approx((tmp_path / "tied.safetensors").stat().st_size)
+    written = tmp_path / "tied.safetensors"
+    save_weights(Tied(), written)
+    assert size_mb(Tied(), SHAPE) * 1e6 == pytest.approx(written.stat().st_size, abs=1e-3)
+    save_model(Tied(), written)
+    assert size_mb(Tied(), SHAPE) * 1e6 == pytest.approx(written.stat().st_size, abs=1e-3)
     with torch.device("meta"):
         assert size_mb(Tied(), SHAPE) == size_mb(Tied(), SHAPE)
 

@@ -110,7 +110,7 @@ def test_a_row_that_says_no_form_is_replaced_by_one_that_does(table):
     enter(path, "latency_ms", {"name": "mlp", "hidden": [8]}, form(device="cpu"), 2.0)
     assert device_latency_ms({"name": "mlp", "hidden": [8]}, form(), table=path) == 2
     assert device_latency_ms({"name": "mlp", "hidden": [9]}, form(), table=path) == 5
-    with pytest.raises(InputError, match=r"this row holds for .* as torch fp32 device cpu batch 2 too"):
+    with pytest.raises(InputError, match=r"this row matches .* as torch fp32 device cpu batch 2 too"):
         enter(
             table("name,batch,latency_ms\nmlp,2,7\n"), "latency_ms", {"name": "mlp", "hidden": [8]},
             form(device="cpu", batch=2), 1.0,
@@ -155,7 +155,10 @@ def test_a_table_that_changed_is_read_again(table):
         ("name,latency_ms\nconvnet,1,2\n", ":2: expected 2 cells"),
         ("name,width,latency_ms\nconvnet,16\n", ":2: expected 3 cells"),
         ("name,latency_ms\nconvnet,[1\n", ":2: latency_ms: "),
-        ("name,latency_ms\nconvnet,1\nconvnet,2\n", r"lines 2 and 3 both hold for convnet\(.*\), and differ"),
+        (
+            "name,latency_ms\nconvnet,1\nconvnet,2\n",
+            r"lines 2 and 3 both match convnet\(.*\), with different values",
+        ),
     ],
 )
 def test_a_table_that_does_not_tell_is_refused(table, text, message):
@@ -166,8 +169,8 @@ def test_a_table_that_does_not_tell_is_refused(table, text, message):
 def test_a_missing_table_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv: No such file"):
         device_latency_ms({"name": "mlp"}, table=str(tmp_path / "none.csv"))
-    with pytest.raises(InputError, match="is no table"):
+    with pytest.raises(InputError, match="is not a table"):
         device_latency_ms({"name": "mlp"}, table=str(tmp_path))
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00name")
-    with pytest.raises(InputError, match="is no table"):
+    with pytest.raises(InputError, match="is not a table"):
         device_latency_ms({"name": "mlp"}, table=str(tmp_path / "binary.csv"))

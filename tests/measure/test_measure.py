@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from kdsearch.errors import InputError, KdsearchError
-from kdsearch.measure import Figure, figure, known, measure_architecture, measure_predictions, objectives
-from kdsearch.registry import find
+from kdsearch.measure import Figure, basis_of, figure, measure_architecture, measure_predictions
+from kdsearch.registry import find, parts
 
 COSTS = {"macs", "parameters", "size_mb", "peak_activation_mb"}
 SCORES = {"accuracy", "balanced_accuracy", "calibration_error", "class_accuracy", "macro_f1", "nll"}
@@ -47,15 +47,15 @@ def users_module(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_every_objective_declares_what_the_tables_need(name):
-    part = objectives()[name]
+    part = parts("objective")[name]
     assert part.facts["direction"] in ("maximize", "minimize")
     assert part.facts["label"] and "unit" in part.facts and part.summary
-    assert known(part) == part.facts["known"]
+    assert basis_of(part) == part.facts["known"]
     assert all(option.doc for option in part.parameters.values())
 
 
 def test_the_registry_holds_exactly_the_objectives():
-    assert set(objectives()) == OWN
+    assert set(parts("objective")) == OWN
 
 
 def taken(names):
@@ -74,10 +74,10 @@ def test_architecture_and_predictions_each_take_their_own(model):
 def test_the_clock_is_only_read_when_asked(model):
     meta = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, device="meta"))
     names = {*COSTS, "latency_ms"}
-    free = measure_architecture(meta, SHAPE, taken(names), known=["architecture"])
-    assert free == measure_architecture(model, SHAPE, taken(names), known=["architecture"])
+    free = measure_architecture(meta, SHAPE, taken(names), bases=["architecture"])
+    assert free == measure_architecture(model, SHAPE, taken(names), bases=["architecture"])
     assert set(free) == COSTS
-    assert set(measure_architecture(model, SHAPE, taken(names), known=["timed"])) == {"latency_ms"}
+    assert set(measure_architecture(model, SHAPE, taken(names), bases=["timed"])) == {"latency_ms"}
 
 
 def test_a_figure_has_its_options_and_its_own_name(model):
@@ -93,13 +93,13 @@ def test_a_figure_has_its_options_and_its_own_name(model):
 def test_a_users_objective_is_named_by_what_follows_the_colon(model, users_module):
     names = [f"{users_module}:{name}" for name in ("recall", "depth", "energy")]
     assert measure_architecture(model, SHAPE, taken(names)) == {"depth": 3.0, "energy": 1.5}
-    assert measure_architecture(model, SHAPE, taken(names), known=["timed"]) == {"energy": 1.5}
+    assert measure_architecture(model, SHAPE, taken(names), bases=["timed"]) == {"energy": 1.5}
     assert measure_predictions(torch.eye(3), torch.tensor([0, 1, 1]), taken(names)) == {"recall": 0.5}
 
 
 def test_a_users_objective_must_take_a_model_or_predictions(model, users_module):
     with pytest.raises(InputError, match="'model' and 'shape', or 'logits' and 'labels'"):
-        known(find("objective", f"{users_module}:strange"))
+        basis_of(find("objective", f"{users_module}:strange"))
 
 
 def test_a_users_objective_must_return_a_number(model, users_module):

@@ -15,9 +15,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kdsearch.machine import cpu_name
 from kdsearch.measure import (
+    Deployment,
     Figure,
-    Shipping,
     Timings,
     conditions,
     device_name,
@@ -26,7 +27,7 @@ from kdsearch.measure import (
     time_forward,
     timing,
 )
-from kdsearch.measure.device import _cpu_name, _governor
+from kdsearch.measure.device import _governor
 from kdsearch.measure.latency_ms import latency_ms
 from kdsearch.measure.timing import FEWEST_RUNS, RUNS, SECONDS, WARM_UP, _choose, summary
 from kdsearch.registry import find
@@ -109,7 +110,7 @@ class Shipped(nn.Module):
 
     def __init__(self, threads: int) -> None:
         super().__init__()
-        self.shipping = Shipping(0, torch.device("cpu"), threads=threads)
+        self.deployment = Deployment(0, torch.device("cpu"), threads=threads)
         self.seen: set[tuple[int, int, frozenset[int]]] = set()
 
     def forward(self, image: Tensor) -> Tensor:
@@ -249,5 +250,5 @@ def test_a_cpu_is_named_by_its_model(tmp_path):
     assert device_name("cpu")
     info = tmp_path / "cpuinfo"
     info.write_text("processor : 0\nmodel name\t: Fast CPU @ 3 GHz\nprocessor : 1\nmodel name\t: Other\n")
-    assert _cpu_name(info) == "Fast CPU @ 3 GHz"
-    assert _cpu_name(tmp_path / "missing")
+    assert cpu_name(info) == "Fast CPU @ 3 GHz"
+    assert cpu_name(tmp_path / "missing")

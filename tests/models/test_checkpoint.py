@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from kdsearch.errors import InputError
@@ -47,9 +48,43 @@ def test_saving_leaves_nothing_else_behind_and_replaces_what_was_there(tmp_path)
     assert same(loaded, model(2))
 
 
-def test_tied_weights_and_weights_laid_out_otherwise_are_saved_whole(tmp_path):
+def test_tied_weights_are_saved_once_and_loaded_into_both(tmp_path):
+    source, target = Tied(), Tied()
+    save_weights(source, tmp_path / "tied.safetensors")
+    assert set(load_file(tmp_path / "tied.safetensors")) == {"first.weight", "first.bias", "second.bias"}
+    load_weights(target, tmp_path / "tied.safetensors")
+    assert same(source, target)
+
+
+def test_tied_weights_saved_under_both_names_are_loaded(tmp_path):
+    source, target = Tied(), Tied()
+    torch.save(source.state_dict(), tmp_path / "tied.pt")
+    load_weights(target, tmp_path / "tied.pt")
+    assert same(source, target)
+
+
+def test_tied_weights_are_no_weights_for_a_model_that_ties_none(tmp_path):
     save_weights(Tied(), tmp_path / "tied.safetensors")
-    load_weights(Tied(), tmp_path / "tied.safetensors")
+    untied = Tied()
+    untied.second.weight = nn.Parameter(torch.zeros(3, 3))
+    with pytest.raises(InputError, match=r"another architecture: it lacks second\.weight$"):
+        load_weights(untied, tmp_path / "tied.safetensors")
+
+
+def test_views_that_overlap_without_being_the_same_are_saved_each(tmp_path):
+    def views() -> nn.Module:
+        module, square = nn.Module(), torch.arange(9.0).view(3, 3)
+        module.register_buffer("rows", square)
+        module.register_buffer("columns", square.T)
+        module.register_buffer("first", square[0])
+        return module
+
+    save_weights(views(), tmp_path / "views.safetensors")
+    loaded = load_file(tmp_path / "views.safetensors")
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in views().state_dict().items())
+
+
+def test_weights_laid_out_otherwise_are_saved_whole(tmp_path):
     source, target = model(1).to(memory_format=torch.channels_last), model(2)
     save_weights(source, tmp_path / "last.safetensors")
     load_weights(target, tmp_path / "last.safetensors")
@@ -85,7 +120,7 @@ def test_a_truncated_file_is_refused_in_one_line(tmp_path, name, kept):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (Anything(), "holds other objects than tensors"),
+        (Anything(), "holds objects other than tensors"),
         ([torch.zeros(1)], "holds a list, not a state_dict"),
         ({"epoch": 3}, "'epoch' is of type int, not a tensor"),
     ],
@@ -108,7 +143,10 @@ def test_another_width_is_told_by_the_shapes(tmp_path):
 def test_another_family_is_told_by_the_keys_and_leaves_the_model_as_it_was(tmp_path):
     save_weights(build({"name": "mlp"}, (1, 8, 8), 10), tmp_path / "m.safetensors")
     target = model(5)
-    with pytest.raises(InputError, match=r"it lacks stage1\.conv\.weight.* more; it has, .*layer1") as caught:
+    with pytest.raises(
+        InputError,
+        match=r"it lacks stage1\.conv\.weight.* more; it has keys that the model does not: .*layer1",
+    ) as caught:
         load_weights(target, tmp_path / "m.safetensors")
     assert "\n" not in str(caught.value)
     assert same(target, model(5))

@@ -152,7 +152,7 @@ def test_a_recipe_says_how_it_ships(form, words):
         ({"device": "gpu"}, "deploy.device: expected"),
         ({"batch": 0}, "deploy.batch"),
         ({"threads": "two"}, "deploy.threads"),
-        ({"batch": {"float": [1, 2]}}, "a 'float' domain cannot stand here"),
+        ({"batch": {"float": [1, 2]}}, "a 'float' domain is not allowed here"),
         ({"choice": [{"format": "torch", "precision": "int8"}]}, "deploy.choice.0.precision"),
         ("onnx", "deploy: expected a mapping"),
     ],

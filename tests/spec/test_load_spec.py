@@ -102,7 +102,7 @@ def test_all_problems_are_told_at_once_with_file_line_and_key(tmp_path: Path):
         ("constraints", "size_mb <= 1", "constraints: expected a list, got 'size_mb <= 1'"),
         ("search", {"sampler": "tpo"}, "search.sampler.name: unknown sampler 'tpo'; did you mean 'tpe'?"),
         ("search", {"trials": True}, "search.trials: expected an integer, got true"),
-        ("compute", {"workers": 3}, "data.batch_size: 128 images do not divide among 3 workers"),
+        ("compute", {"workers": 3}, "data.batch_size: 128 images cannot be split evenly among 3 workers"),
         ("compute", {"gpus_per_worker": float("nan")}, "compute.gpus_per_worker: expected"),
         ("name", "a b", "name: "),
         ("teachers", {"a": {"model": "mlp", "epoch": 3}}, "teachers.a.epoch: unknown key 'epoch'"),
@@ -168,8 +168,8 @@ def test_overrides_set_mappings_items_and_new_keys():
         ("=1", "--set =1: expected key.of.the.spec=value"),
         ("optim..lr=1", "--set optim..lr=1: expected key.of.the.spec=value"),
         ("optim.lr={a", "--set optim.lr={a: the value is not YAML"),
-        ("student.choice.7.name=mlp", "'7' is no index of a list of 2"),
-        ("student.choice.mlp.name=mlp", "'mlp' is no index of a list of 2"),
+        ("student.choice.7.name=mlp", "'7' is not an index into a list of 2 items"),
+        ("student.choice.mlp.name=mlp", "'mlp' is not an index into a list of 2 items"),
         ("serach.trials=1", "unknown key 'serach'; did you mean 'search'?"),
     ],
 )
@@ -225,3 +225,13 @@ def test_whatever_stands_at_a_key_is_a_spec_or_is_refused_by_name(strange):
             assert load_spec(spec.plain()) == spec
             config = canonical(sample(spec, RandomTrial(0)))
             assert config_yaml(config)
+
+
+def test_an_integer_fits_in_64_bits_signed():
+    assert load_spec(SMALL | {"search": {"trials": 2**63 - 1}}).search.trials == 2**63 - 1
+    for trials in (2**63, 2**64 - 1):  # the second takes 64 bits, but unsigned
+        refused = refusal(SMALL | {"search": {"trials": trials}})
+        assert refused == "spec: search.trials: integers must fit in 64 bits (signed)"
+        refused = refusal(SMALL | {"search": {"seed": trials}})
+        assert refused.endswith("got an integer that does not fit in 64 bits (signed)")
+    assert "got -9223372036854775808" in refusal(SMALL | {"search": {"trials": -(2**63)}})

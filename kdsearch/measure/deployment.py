@@ -1,4 +1,4 @@
-"""How a student is called once it ships."""
+"""How a student is called once it has shipped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Shipping:
-    """What is known of a form in which a student ships, apart from what it computes."""
+class Deployment:
+    """How a deployed model is called: all that is known of it apart from what it computes."""
 
     bytes: int
     """Of the file that ships."""
@@ -31,25 +31,25 @@ class Shipping:
         return torch.device("cpu") if self.runtime else self.device
 
 
-def shipping_of(model: nn.Module) -> Shipping | None:
-    """How a model ships, where it is such a form: it then takes images as bytes."""
-    found = getattr(model, "shipping", None)
-    return found if isinstance(found, Shipping) else None
+def deployment_of(model: nn.Module) -> Deployment | None:
+    """How a deployed model, which takes images as bytes, is called; None for any other."""
+    found = getattr(model, "deployment", None)
+    return found if isinstance(found, Deployment) else None
 
 
 def device_of(model: nn.Module) -> torch.device:
     """Where a model computes."""
-    shipping = shipping_of(model)
-    return next(model.parameters()).device if shipping is None else shipping.device
+    deployment = deployment_of(model)
+    return next(model.parameters()).device if deployment is None else deployment.device
 
 
 def runtime_of(model: nn.Module) -> str:
     """What a model runs in, with its version; empty for PyTorch."""
-    shipping = shipping_of(model)
-    return "" if shipping is None else shipping.runtime
+    deployment = deployment_of(model)
+    return "" if deployment is None else deployment.runtime
 
 
 def threads_of(model: nn.Module) -> int:
     """Threads of one call of a model on a CPU: 1 unless it ships otherwise."""
-    shipping = shipping_of(model)
-    return 1 if shipping is None else shipping.threads
+    deployment = deployment_of(model)
+    return 1 if deployment is None else deployment.threads

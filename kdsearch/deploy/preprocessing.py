@@ -1,4 +1,4 @@
-"""A student with what its images go through first."""
+"""A student with the preprocessing of its images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Shipped(nn.Module):
+class WithPreprocessing(nn.Module):
     """Maps images (B, C, H, W) uint8 to logits (B, classes) float32.
 
     Pixels are scaled in float32 exactly as in training (`kdsearch.data.normalise`), whatever the precision of
