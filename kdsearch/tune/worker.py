@@ -21,6 +21,10 @@ from kdsearch.tune.folder import LOCK
 from kdsearch.tune.jobs import MEASURING, TIMING, JobError, LostError, ask, run_job
 from kdsearch.tune.records import CHECKPOINT, DRIVERS, TRACEBACK
 
+#: About what a CUDA context takes with the kernels that a training loads. It cannot be measured here: what is
+#: taken of a GPU is known for all of its processes together.
+CONTEXT_BYTES = 512 << 20
+
 
 def work(setup: dict[str, Any]) -> None:
     """The train loop of a worker group, for as long as the search lasts.
@@ -43,7 +47,8 @@ def work(setup: dict[str, Any]) -> None:
     torch.set_num_threads(worker.threads)
     if worker.device.type == "cuda" and setup["gpus"] < 1:
         # Other groups are on the same one: none may take what is theirs.
-        torch.cuda.set_per_process_memory_fraction(setup["gpus"], worker.device)
+        _, total = torch.cuda.mem_get_info(worker.device)
+        torch.cuda.set_per_process_memory_fraction(memory_fraction(setup["gpus"], total), worker.device)
     # The first optimiser imports torch's compiler: a second or more, taken before this group says that it is
     # up and the next one starts beside it.
     torch.optim.SGD([torch.zeros(1)])
@@ -89,6 +94,14 @@ def work(setup: dict[str, Any]) -> None:
             # What others need is in the bucket, and of a long search this disk holds only so much.
             shutil.rmtree(folder, ignore_errors=True)
         ended = time.perf_counter()
+
+
+def memory_fraction(share: float, total: int) -> float:
+    """What PyTorch may allocate of a GPU's `total` bytes, so that a process stays within its share of them.
+
+    The limit does not cover the CUDA context, which is taken off; at least half of the share is left.
+    """
+    return max(share - CONTEXT_BYTES / total, share / 2)
 
 
 def _do(
