@@ -14,6 +14,7 @@ from kdsearch.data.augment import Augment, Views
 from kdsearch.data.images import Images
 from kdsearch.data.mix import Mix, Mixed, Mixes
 from kdsearch.data.normalise import normalise
+from kdsearch.data.transfer import to_device
 
 #: Images that are never augmented are kept normalised as float32 up to this size.
 FLOAT_BYTES = 512 << 20
@@ -25,6 +26,7 @@ class Batch:
 
     `view` is the number of the view in which they are seen. `start` is the place of the first among those
     that the worker sees in an epoch; None where images have one view only, and their indices say it all.
+    `host_indices` are then the same indices on the CPU, which need not be waited for there.
     Where images are `mixed`, labels and indices are those of the image that has the larger share.
     """
 
@@ -34,13 +36,15 @@ class Batch:
     view: int = 0
     start: int | None = None
     mixed: Mixed | None = None
+    host_indices: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which images are in a batch, and how they are seen; None for as they are."""
+    """Which images are in a batch, on the device and on the CPU, and their views; None for as they are."""
 
     chosen: Tensor
+    host_indices: Tensor
     views: Views | None
     mixes: Mixes | None
     partners: Views | None
@@ -131,7 +135,7 @@ class Batches:
             chosen, labels = plan.chosen, self._data.labels.index_select(0, plan.chosen)
             images = self._seen(chosen, plan.views)
             if not augmented:
-                yield Batch(images, labels, chosen)
+                yield Batch(images, labels, chosen, host_indices=plan.host_indices)
             elif (mixes := plan.mixes) is None:
                 yield Batch(images, labels, chosen, view, start)
             else:
@@ -156,8 +160,8 @@ class Batches:
     def shown(self, keys: Tensor) -> Tensor:
         """The normalised images (n, C, H, W) float32 behind such numbers (n,)."""
         views = self._augment.view(keys % self.outcomes)
-        on_device = (_moved(drawn, self._device) for drawn in vars(views).values())
-        return self._seen(_moved(keys // self.outcomes, self._device), Views(*on_device))
+        on_device = (to_device(drawn, self._device) for drawn in vars(views).values())
+        return self._seen(to_device(keys // self.outcomes, self._device), Views(*on_device))
 
     def _plan(self, view: int) -> list[_Plan]:
         """How every batch of an epoch is made, on the device.
@@ -167,7 +171,7 @@ class Batches:
         mine = self._mine(view)
 
         def batched(drawn: Iterable[Tensor]) -> Iterator[tuple[Tensor, ...]]:
-            return zip(*(_moved(each[mine], self._device).unbind() for each in drawn), strict=True)
+            return zip(*(to_device(each[mine], self._device).unbind() for each in drawn), strict=True)
 
         views: Iterable[Views | None] = repeat(None)
         mixes: Iterable[Mixes | None] = repeat(None)
@@ -181,8 +185,8 @@ class Batches:
             mixes = starmap(Mixes, batched(vars(mixed).values()))
             if seen:
                 partners = starmap(Views, batched(each[mixed.partners] for each in seen))
-        indices = _moved(mine, self._device).unbind()
-        return list(map(_Plan, indices, views, mixes, partners))
+        indices = to_device(mine, self._device).unbind()
+        return list(map(_Plan, indices, mine.unbind(), views, mixes, partners))
 
     def _mine(self, view: int) -> Tensor:
         """The indices of this worker's images in every batch of an epoch, (batches, images)."""
@@ -208,11 +212,6 @@ class Batches:
 
     def _normalised(self, images: Tensor) -> Tensor:
         return normalise(images, self._mean, self._std, channels_last=self._channels_last)
-
-
-def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor` on `device`; to a GPU from pinned memory, so that the CPU goes on meanwhile."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def evaluation_batches(

@@ -54,7 +54,7 @@ def assemble(
     answering = members if asked else ()
     models = {name: model for name, model in frozen.items() if name in hinted or name in answering}
     known = {
-        name: torch.tensor([splits.classes.index(c) for c in names])
+        name: torch.tensor([splits.classes.index(c) for c in names], device=resident.device)
         for name in frozen
         if (names := config.teachers[name].classes)
     }

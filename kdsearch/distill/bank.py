@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kdsearch.data import to_device
 from kdsearch.space import digest
 
 _log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Entry:
 class Bank:
     """A folder of shelves that together take at most `limit` bytes.
 
-    On a GPU, views are kept in its memory as long as there are no more than `device_limit` bytes of them.
+    On a GPU, views are also copied to its memory, as long as they take at most `device_limit` bytes there.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Bank:
     ) -> None:
         self.folder = folder
         self.limit = limit
-        self._device, self._device_left = device, device_limit
+        self._device, self._device_limit, self._device_used = device, device_limit, 0
         self._open: dict[Path, Tensor] = {}
         self.closed = False
         self._said: set[str] = set()
@@ -70,7 +71,7 @@ class Bank:
             about: All that determines the output, as plain values; what is found under it is trusted.
             shape: Of a view: rows, and the shape of the output for one image.
             dtype: In which it is kept.
-            share: Of the room in the bank that it may help to fill.
+            share: Of the room in the bank, and of that on the device, which it may help to fill.
         """
         return Shelf(self, *self.place(about, shape, dtype), shape, dtype, share)
 
@@ -84,8 +85,13 @@ class Bank:
         content = {**about, "shape": list(shape), "dtype": str(dtype).removeprefix("torch.")}
         return self.folder / digest({k: v for k, v in content.items() if k != "teacher"}), content
 
-    def view(self, path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
-        """The rows in a file, if it is there and whole; a damaged one is removed."""
+    def view(
+        self, path: Path, shape: tuple[int, ...], dtype: torch.dtype, share: float = 1.0
+    ) -> Tensor | None:
+        """The rows in a file, if it is there and whole; a damaged one is removed.
+
+        They lie on the device if, with them, no more than a share of the room there is filled.
+        """
         if path not in self._open:
             size = math.prod(shape) * dtype.itemsize
             try:
@@ -98,13 +104,15 @@ class Bank:
                 rows = mapped(path, shape, dtype)
             except (OSError, RuntimeError):  # RuntimeError: it was removed just now
                 return None
-            self._open[path] = self._placed(rows, size)
+            self._open[path] = self._placed(rows, size, share)
         return self._open[path]
 
-    def _placed(self, rows: Tensor, size: int) -> Tensor:
-        if self._device is None or self._device.type == "cpu" or size > self._device_left:
+    def _placed(self, rows: Tensor, size: int, share: float) -> Tensor:
+        if self._device is None or self._device.type == "cpu":
             return rows
-        self._device_left -= size
+        if self._device_used + size > share * self._device_limit:
+            return rows
+        self._device_used += size
         return rows.to(self._device)
 
     def label(self, folder: Path, about: Mapping[str, Any]) -> None:
@@ -199,11 +207,11 @@ class Shelf:
         self._room: dict[int, bool] = {}
 
     def read(self, view: int, rows: slice | Tensor) -> Tensor | None:
-        """Some rows of a view, (count, …); None when they are not kept."""
-        kept = self._bank.view(self._folder / f"view-{view}", self._shape, self._dtype)
+        """Some rows of a view, (count, …), by their numbers on the CPU; None when they are not kept."""
+        kept = self._bank.view(self._folder / f"view-{view}", self._shape, self._dtype, self._share)
         if kept is None:
             return None
-        return kept[rows] if isinstance(rows, slice) else kept.index_select(0, rows.to(kept.device))
+        return kept[rows] if isinstance(rows, slice) else kept.index_select(0, to_device(rows, kept.device))
 
     def has(self, view: int) -> bool:
         """Whether a view can be read."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdsearch.data import Batch
+from kdsearch.data import Batch, to_device
 from kdsearch.distill.connect import full
 from kdsearch.distill.ensembles.dropout import drop
 from kdsearch.distill.layers import Taps
@@ -59,13 +59,16 @@ class Combination(nn.Module):
         assert shown.logits is not None
         if len(members) == 1 and shown.competence is None:
             return shown.logits, None
-        one = len(set(temperatures)) == 1
+        temperature: float | Tensor = temperatures[0]
+        if len(set(temperatures)) > 1:
+            each = torch.tensor(temperatures, dtype=shown.logits.dtype)[:, None, None]
+            temperature = to_device(each, shown.logits.device)
         given = {
             "logits": shown.logits,
             "student_logits": student_logits,
             "labels": labels,
             "members": members,
-            "temperature": temperatures[0] if one else shown.logits.new_tensor(temperatures)[:, None, None],
+            "temperature": temperature,
         }
         made = self.strategy(**{need: given[need] for need in self.needs})
         logits, weights = (shown.logits, made) if isinstance(made, Tensor) else made
@@ -249,7 +252,11 @@ def _on_rows(
     weight: Tensor | None,
     passed: Tensor,
 ) -> Tensor:
-    """A loss that relates the images of a batch, on those that pass; still a mean over all of them."""
+    """A loss that relates the images of a batch, on those that pass; still a mean over all of them.
+
+    It has to know how many these are, for which the CPU waits for a GPU: masked, such a loss would see pairs
+    with images that did not pass.
+    """
     rows = {
         key: value[passed] if isinstance(value, Tensor) and len(value) == len(passed) else value
         for key, value in arguments.items()

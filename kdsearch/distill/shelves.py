@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kdsearch.data import Batch, Batches
+from kdsearch.data import Batch, Batches, to_device
 from kdsearch.distill.bank import Bank
+from kdsearch.distill.connect import full as at_least_float32
 from kdsearch.distill.outcomes import Outcomes, outcomes
 from kdsearch.spec import BankUse
 
@@ -19,6 +20,8 @@ from kdsearch.spec import BankUse
 LOGITS = ""
 #: Of the bank, what features may fill: logits are small, and asked for by most trials.
 FEATURES = 0.9
+#: The whole numbers as long as a float.
+_BITS = {torch.float16: torch.int16, torch.float32: torch.int32}
 
 #: A teacher's layers for some images.
 Run = Callable[[str, Tensor, list[str]], dict[str, Tensor]]
@@ -53,7 +56,7 @@ class Shelves:
                 these, of teachers of which nothing else is asked; None for the views of this seed alone.
         """
         self._batches = batches
-        self._dtype = torch.float16 if use.dtype == "fp16" else torch.float32
+        self._float = torch.float16 if use.dtype == "fp16" else torch.float32
         self._topk = use.topk
         self._classes = {teacher: shape[0] for (teacher, layer), shape in outputs.items() if layer == LOGITS}
         rows = batches.rows if batches.augmented else batches.images
@@ -65,14 +68,16 @@ class Shelves:
                 counts = {"outcomes": batches.outcomes, "layer": LOGITS, "topk": self._cut(teacher, LOGITS)}
                 (width,) = self._kept_shape(teacher, LOGITS, outputs[teacher, LOGITS])
                 shape = (batches.images * batches.outcomes, width)
-                kept = outcomes(bank, {**about[teacher], **lasting, **counts}, shape, self._dtype)
+                kept = outcomes(
+                    bank, {**about[teacher], **lasting, **counts}, shape, self._dtype(teacher, LOGITS)
+                )
                 if kept is not None:
                     self._outcomes[teacher] = kept
         self._shelves = {
             (teacher, layer): bank.shelf(
                 {**about[teacher], **views, "layer": layer, "topk": self._cut(teacher, layer)},
                 (rows, *self._kept_shape(teacher, layer, shape)),
-                self._dtype,
+                self._dtype(teacher, layer),
                 1.0 if layer == LOGITS else FEATURES,
             )
             for (teacher, layer), shape in outputs.items()
@@ -85,12 +90,17 @@ class Shelves:
         elif teacher in self._outcomes:
             epoch = self._of_epoch(teacher, batch, run)
             return {LOGITS: self._decoded(teacher, LOGITS, epoch[batch.start :][: len(batch.labels)])}
-        rows = batch.indices if batch.start is None else slice(batch.start, batch.start + len(batch.labels))
+        rows: slice | Tensor
+        if batch.start is None:
+            assert batch.host_indices is not None
+            rows = batch.host_indices
+        else:
+            rows = slice(batch.start, batch.start + len(batch.labels))
         found: dict[str, Tensor] = {}
         for layer in layers:
             kept = self._shelves[teacher, layer].read(batch.view, rows)
             if kept is not None:
-                found[layer] = self._decoded(teacher, layer, kept.to(batch.images.device))
+                found[layer] = self._decoded(teacher, layer, to_device(kept, batch.images.device))
         missing = [layer for layer in layers if layer not in found]
         if missing:
             for layer, output in run(teacher, batch.images, missing).items():
@@ -119,7 +129,7 @@ class Shelves:
                 lacked = missing[start : start + size]
                 rows[lacked] = self._encoded(teacher, LOGITS, output[: len(lacked)]).cpu()
                 self._outcomes[teacher].write(keys[lacked], rows[lacked])
-            rows = rows.to(batch.images.device)
+            rows = to_device(rows, batch.images.device)
             self._epochs[teacher] = batch.view, rows
         return rows
 
@@ -148,30 +158,45 @@ class Shelves:
         cut = self._cut(teacher, layer)
         return shape if cut is None else (2 * cut + 1,)
 
+    def _dtype(self, teacher: str, layer: str) -> torch.dtype:
+        """In which an output is kept: sixteen bits hold no larger class number than 65,535."""
+        many = self._cut(teacher, layer) is not None and self._classes[teacher] > 1 << 16
+        return torch.float32 if many else self._float
+
     def _encoded(self, teacher: str, layer: str, output: Tensor) -> Tensor:
-        cut = self._cut(teacher, layer)
-        return output.to(self._dtype) if cut is None else cut_logits(output, cut, self._dtype)
+        cut, dtype = self._cut(teacher, layer), self._dtype(teacher, layer)
+        return rounded(output, dtype) if cut is None else cut_logits(output, cut, dtype)
 
     def _decoded(self, teacher: str, layer: str, kept: Tensor) -> Tensor:
         cut = self._cut(teacher, layer)
         return kept.float() if cut is None else whole_logits(kept, cut, self._classes[teacher])
 
 
+def rounded(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Values in a dtype, the finite ones brought into its range: 70,000 would be infinite in fp16."""
+    values = at_least_float32(values)
+    if dtype == values.dtype:
+        return values
+    limit = torch.finfo(dtype).max
+    return torch.where(values.isinf(), values, values.clamp(-limit, limit)).to(dtype)
+
+
 def cut_logits(logits: Tensor, k: int, dtype: torch.dtype) -> Tensor:
     """The k largest logits of each image (B, C), their classes, and the rest's mass, as (B, 2k + 1).
 
     The mass is the logarithm of the sum of the rest's exponentials. Classes are whole numbers in the bits of
-    `dtype`.
+    `dtype`: below 2^16 for float16, below 2^31 for float32.
     """
     values, classes = logits.float().topk(k, 1)
     rest = logits.float().scatter(1, classes, -math.inf).logsumexp(1, keepdim=True)
-    bits = torch.int16 if dtype == torch.float16 else torch.int32
-    return torch.cat([values.to(dtype), classes.to(bits).view(dtype), rest.to(dtype)], 1)
+    bits = _BITS[dtype]
+    return torch.cat([rounded(values, dtype), classes.to(bits).view(dtype), rounded(rest, dtype)], 1)
 
 
 def whole_logits(kept: Tensor, k: int, classes: int) -> Tensor:
     """Logits (B, classes) with the same k largest, and the rest's mass spread evenly over the others."""
-    bits = torch.int16 if kept.dtype == torch.float16 else torch.int32
-    chosen = kept[:, k : 2 * k].contiguous().view(bits).long()
+    bits = _BITS[kept.dtype]
+    # Numbers whose upper bit is set read as negative ones.
+    chosen = kept[:, k : 2 * k].contiguous().view(bits).long() & ((1 << 8 * bits.itemsize) - 1)
     each = kept[:, 2 * k :].float() - math.log(classes - k)
     return each.repeat(1, classes).scatter(1, chosen, kept[:, :k].float())

@@ -58,7 +58,7 @@ class Teachers:
             hinted: The paths of the layers whose features are used, by teacher, the deepest last.
             classes: How many there are.
             gradients: Whether the gradients of the members for the images are used as well.
-            known: The classes of those that know only some, by teacher.
+            known: The classes of those that know only some, by teacher, on the device of the models.
             shelves: Of the bank; None to run the teachers. Gradients are not kept there: they are as large as
                 the images, and wanted of a whole forward and backward pass.
         """
@@ -90,8 +90,7 @@ class Teachers:
         if not members:
             return Shown(None, features)
         logits = full(torch.stack(members) if len(members) > 1 else members[0][None]).detach()
-        able = None if self.competence is None else self.competence.to(logits)
-        return Shown(logits, features, torch.stack(gradients) if gradients else None, able)
+        return Shown(logits, features, torch.stack(gradients) if gradients else None, self.competence)
 
     def _answer(self, name: str, wanted: list[str], batch: Batch, images: Tensor) -> dict[str, Tensor]:
         if name in self.graded:
@@ -114,7 +113,7 @@ class Teachers:
 
     def _widened(self, name: str, logits: Tensor) -> Tensor:
         known = self.known.get(name)
-        return logits if known is None else widened(logits, known.to(logits.device), self.classes)
+        return logits if known is None else widened(logits, known, self.classes)
 
     def close(self) -> None:
         """Remove the hooks from the models, and drop what is unfinished in the bank."""

@@ -139,5 +139,6 @@ def test_images_of_one_view_can_be_seen_in_order(batches):
     seen = {int(i): image for part in parts for i, image in zip(part.indices, part.images, strict=True)}
     assert sorted(seen) == list(range(50))
     for part in loop.epoch(0):
+        assert part.host_indices.tolist() == part.indices.tolist()
         for index, image in zip(part.indices, part.images, strict=True):
             assert torch.equal(seen[int(index)], image)
