@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ from kdsearch.types import Shape
 
 #: The splits that a student is scored on: each trial on the first, members of the front on both.
 SplitName = Literal["validation", "test"]
+#: Of a device's free memory, what the images may fill: the rest is for models and activations.
+DEVICE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Resident:
         self.store = store
         self.device = device
         self._splits: dict[str, Splits] = {}
+        self._placed: dict[str, Splits] = {}
         self._teachers: dict[str, nn.Module] = {}
         self._digests: dict[str, str] = {}
         self._bank: Bank | None = None
@@ -93,11 +96,33 @@ class Resident:
 
     def splits(self, spec: Spec) -> Splits:
         """The split data of a config."""
-        key = digest(spec.tree("data") | {"seed": spec.search.seed})
+        key = _data_key(spec)
         if key not in self._splits:
             self._splits.clear()
             self._splits[key] = split(load_dataset(spec.data), spec.data.validation, spec.search.seed)
         return self._splits[key]
+
+    def placed(self, spec: Spec) -> Splits:
+        """The split data of a config, with what every trial learns from and is scored on on the device.
+
+        It is copied there once. On the host stay test images, which few students are scored on, and all where
+        they would take more than `DEVICE_SHARE` of the device's free memory.
+        """
+        splits = self.splits(spec)
+        if self.device.type != "cuda":
+            return splits
+        key = _data_key(spec)
+        if key not in self._placed:
+            self._placed.clear()
+            # Workers that share a GPU share its memory.
+            room = (
+                DEVICE_SHARE * min(1, spec.compute.gpus_per_worker) * torch.cuda.mem_get_info(self.device)[0]
+            )
+            if splits.train.images.nbytes + splits.validation.images.nbytes <= room:
+                train, validation = splits.train.to(self.device), splits.validation.to(self.device)
+                splits = replace(splits, train=train, validation=validation)
+            self._placed[key] = splits
+        return self._placed[key]
 
     def teacher(self, spec: Spec, name: str) -> nn.Module:
         """A trained teacher of a config, frozen and in eval mode.
@@ -117,7 +142,10 @@ class Resident:
             path = self.store.path(record)
             models.load_weights(model, path)
             self._digests[key] = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
-            self._teachers[key] = model.to(self.device).eval().requires_grad_(False)
+            model = model.to(self.device).eval().requires_grad_(False)
+            if self.device.type == "cuda":
+                model = model.to(memory_format=torch.channels_last)
+            self._teachers[key] = model
         return self._teachers[key]
 
     def digest(self, spec: Spec, name: str) -> str:
@@ -146,7 +174,7 @@ class Resident:
         """
         key = (teacher_key(spec, name), split)
         if key not in self._said:
-            splits = self.splits(spec)
+            splits = self.placed(spec)
             teacher, images = self.teacher(spec, name), splits.scored(split)
             logits, labels = predict(teacher, images, splits.mean, splits.std, device=self.device)
             if names := spec.teachers[name].classes:
@@ -155,6 +183,10 @@ class Resident:
                 logits[~torch.isin(labels, known)] = torch.nan
             self._said[key] = logits
         return self._said[key]
+
+
+def _data_key(spec: Spec) -> str:
+    return digest(spec.tree("data") | {"seed": spec.search.seed})
 
 
 def _plain(spec: Spec, name: str) -> Mapping[str, Any]:

@@ -53,7 +53,7 @@ def score(
     split: SplitName = "validation",
 ) -> dict[str, float]:
     """Those of the figures that follow from predictions on a split, by metric."""
-    splits = resident.splits(config)
+    splits = resident.placed(config)
     logits, labels = predict(model, splits.scored(split), splits.mean, splits.std, device=resident.device)
     figures = list(figures)
     return measure_predictions(
@@ -92,7 +92,7 @@ def free_figures(config: Spec) -> list[Figure]:
 
 def write_classes(model: nn.Module, config: Spec, resident: Resident, file: Path) -> None:
     """Write a CSV with a row a split and class: how many images the class has, and the accuracy on them."""
-    splits = resident.splits(config)
+    splits = resident.placed(config)
     names: list[SplitName] = ["validation", "test"] if splits.test is not None else ["validation"]
     with file.open("w", encoding="utf-8", newline="") as opened:
         rows = csv.writer(opened, lineterminator="\n")

@@ -15,7 +15,7 @@ from kdsearch.data import Augment, Batches, Images, statistics
 from kdsearch.distill.bank import Bank
 from kdsearch.distill.banked import shelves
 from kdsearch.distill.outcomes import Outcomes, outcomes
-from kdsearch.distill.run import batches
+from kdsearch.distill.run import make_batches
 from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.distill.worker import Worker
 from kdsearch.errors import InputError
@@ -228,7 +228,7 @@ def test_another_number_of_workers_reads_what_the_first_has_left(tmp_path: Path)
         runs: list[int] = []
         for rank in range(workers):
             worker = Worker(session.worker.device, rank=rank, world_size=workers)
-            loop = batches(config, splits, worker)
+            loop = make_batches(config, splits, worker)
             kept = shelves(config, "fp32", session.resident, loop, worker, {("wide", LOGITS): (10,)})
             for batch in loop.epoch(0):
                 said = kept.answer("wide", [LOGITS], batch, run)[LOGITS]
