@@ -9,9 +9,9 @@ from torch import nn
 
 from kdsearch.distill.layers import Layers, find_layers
 from kdsearch.distill.objective import Combination, Objective
+from kdsearch.distill.outputs import Teachers
 from kdsearch.distill.resident import Resident, Splits
 from kdsearch.distill.shelves import LOGITS, Shelves
-from kdsearch.distill.shown import Teachers
 from kdsearch.distill.terms import Sides, Term, make_terms
 from kdsearch.models.reused import reused
 from kdsearch.registry import find

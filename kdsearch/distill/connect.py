@@ -76,7 +76,7 @@ def require_positions(loss: str, *features: Tensor) -> None:
             )
 
 
-def full(values: Tensor) -> Tensor:
+def at_least_float32(values: Tensor) -> Tensor:
     """Half precision raised to float32, which sums and powers need; any other as it is."""
     # Asked first: on the smallest student the question alone is a share of the step.
     if values.dtype == torch.float32:
@@ -126,10 +126,10 @@ class Embedding(nn.Module):
         self.project = nn.Linear(map_shape(shape)[0], dim)
 
     def forward(self, feature: Tensor) -> Tensor:
-        return F.normalize(full(self.project(as_vector(feature))))
+        return F.normalize(at_least_float32(self.project(as_vector(feature))))
 
 
-class Norm(nn.BatchNorm2d):
+class SafeBatchNorm(nn.BatchNorm2d):
     """Batch normalisation by its running statistics where a channel has a single value in the batch."""
 
     def forward(self, input: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 from kdsearch.data import Batch, Batches
 from kdsearch.distill.checkpoint import Checkpoint
 from kdsearch.distill.objective import Objective
+from kdsearch.distill.outputs import NOTHING, TeacherOutputs, Teachers
 from kdsearch.distill.profile import Phase, Profile
-from kdsearch.distill.shown import NOTHING, Shown, Teachers
 from kdsearch.errors import KdsearchError
 from kdsearch.registry import find
 from kdsearch.spec import Optim
@@ -45,7 +45,7 @@ def distill(
 
     Args:
         objective: The student and its losses, on the device of the batches.
-        teachers: Shown to the losses.
+        teachers: TeacherOutputs to the losses.
         batches: The training images, in the same order and views for every recipe.
         optim: Optimiser and schedule.
         epochs: Which passes over the images these are; each is a view of its own.
@@ -77,7 +77,7 @@ def distill(
     if optim.precision == "bf16":
         autocast = torch.autocast(device.type, torch.bfloat16)
 
-    def show(batch: Batch, taught: bool) -> Shown:
+    def show(batch: Batch, taught: bool) -> TeacherOutputs:
         begin("teacher")
         shown = teachers(batch) if taught else NOTHING
         begin("forward")

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.data import Batch, to_device
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.ensembles.dropout import drop
 from kdsearch.distill.layers import Taps
-from kdsearch.distill.shown import Shown, image_gradient
+from kdsearch.distill.outputs import TeacherOutputs, image_gradient
 from kdsearch.distill.specialists import among_competent
 from kdsearch.distill.terms import Term
 from kdsearch.registry import find
@@ -48,7 +48,7 @@ class Combination(nn.Module):
 
     def forward(
         self,
-        shown: Shown,
+        outputs: TeacherOutputs,
         student_logits: Tensor,
         labels: Tensor,
         members: tuple[str, ...],
@@ -56,27 +56,27 @@ class Combination(nn.Module):
         training: bool,
     ) -> Target:
         """Targets (M, B, C), and the weight (M, B) or (M, 1) of each; None for a teacher that is alone."""
-        assert shown.logits is not None
-        if len(members) == 1 and shown.competence is None:
-            return shown.logits, None
+        assert outputs.logits is not None
+        if len(members) == 1 and outputs.competence is None:
+            return outputs.logits, None
         temperature: float | Tensor = temperatures[0]
         if len(set(temperatures)) > 1:
-            each = torch.tensor(temperatures, dtype=shown.logits.dtype)[:, None, None]
-            temperature = to_device(each, shown.logits.device)
+            each = torch.tensor(temperatures, dtype=outputs.logits.dtype)[:, None, None]
+            temperature = to_device(each, outputs.logits.device)
         given = {
-            "logits": shown.logits,
+            "logits": outputs.logits,
             "student_logits": student_logits,
             "labels": labels,
             "members": members,
             "temperature": temperature,
         }
         made = self.strategy(**{need: given[need] for need in self.needs})
-        logits, weights = (shown.logits, made) if isinstance(made, Tensor) else made
+        logits, weights = (outputs.logits, made) if isinstance(made, Tensor) else made
         assert weights is not None
         if self.dropout and training:
             weights = drop(weights, self.dropout)
-        if shown.competence is not None:
-            weights = among_competent(weights, shown.competence[:, labels])
+        if outputs.competence is not None:
+            weights = among_competent(weights, outputs.competence[:, labels])
         return logits, weights
 
 
@@ -119,11 +119,11 @@ class Objective(nn.Module):
         self.acting = [(term, w) for term, w in weights if w or isinstance(term.call, nn.Module)]
         return any(term.taught for term, _ in self.acting)
 
-    def forward(self, batch: Batch, shown: Shown) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: Batch, outputs: TeacherOutputs) -> tuple[Tensor, Tensor]:
         """The objective (), and what to tell of it, detached: itself, and each loss, unweighted."""
         images = batch.images.requires_grad_() if self._gradients else batch.images
         # Soft targets of a high temperature differ by less than half precision can tell.
-        logits = full(self.student(images))
+        logits = at_least_float32(self.student(images))
         features = self.taps.take()
         given: dict[str, Any] = {
             "student_logits": logits,
@@ -140,7 +140,7 @@ class Objective(nn.Module):
         def target(temperatures: tuple[float, ...]) -> Target:
             if temperatures not in targets:
                 targets[temperatures] = self.combine(
-                    shown, logits.detach(), batch.labels, self.members, temperatures, self.training
+                    outputs, logits.detach(), batch.labels, self.members, temperatures, self.training
                 )
             return targets[temperatures]
 
@@ -149,8 +149,8 @@ class Objective(nn.Module):
         for term, weight in self.acting:
             arguments = {need: given[need] for need in term.needs if need in given}
             if term.student_layers:
-                arguments |= _layers(term, features, shown)
-            value = self._value(term, arguments, shown, target, batch)
+                arguments |= _layers(term, features, outputs)
+            value = self._value(term, arguments, outputs, target, batch)
             weighted.append(value if weight == 1 else weight * value)
             values[term.label] = values[term.label] + value if term.label in values else value
         total = _sum(weighted) if weighted else logits.sum() * 0
@@ -163,7 +163,7 @@ class Objective(nn.Module):
         self,
         term: Term,
         arguments: dict[str, Any],
-        shown: Shown,
+        outputs: TeacherOutputs,
         target: Callable[[tuple[float, ...]], Target],
         batch: Batch,
     ) -> Tensor:
@@ -173,7 +173,7 @@ class Objective(nn.Module):
             alone = len(given[0]) == 1 < len(self.members)
             options = [term.options_at(self.progress, name) for name in self.members]
             options = [_mean(options)] if alone else options
-            return over_members(term, arguments, options, shown, given, batch.labels)
+            return over_members(term, arguments, options, outputs, given, batch.labels)
         arguments |= term.options_at(self.progress)
         value = term.call(**arguments)
         if batch.mixed is not None and term.of_labels:
@@ -198,9 +198,9 @@ class Objective(nn.Module):
         self.taps.close()
 
 
-def _layers(term: Term, features: Mapping[str, Tensor], shown: Shown) -> dict[str, Any]:
+def _layers(term: Term, features: Mapping[str, Tensor], outputs: TeacherOutputs) -> dict[str, Any]:
     student = [features[path] for path in term.student_layers]
-    teacher = [shown.features[place] for place in term.teacher_layers]
+    teacher = [outputs.features[place] for place in term.teacher_layers]
     given = {
         "student_feature": student[0],
         "teacher_feature": teacher[0],
@@ -214,7 +214,7 @@ def over_members(
     term: Term,
     arguments: Mapping[str, Any],
     options: list[dict[str, Any]],
-    shown: Shown,
+    outputs: TeacherOutputs,
     target: Target,
     labels: Tensor,
 ) -> Tensor:
@@ -224,8 +224,8 @@ def over_members(
     for index, logits in enumerate(targets):
         weight = None if weights is None else weights[index]
         theirs = {"teacher_logits": logits} if "teacher_logits" in term.needs else {}
-        if shown.image_gradients is not None and "teacher_image_gradient" in term.needs:
-            theirs["teacher_image_gradient"] = shown.image_gradients[index]
+        if outputs.image_gradients is not None and "teacher_image_gradient" in term.needs:
+            theirs["teacher_image_gradient"] = outputs.image_gradients[index]
         passed = passing(term.only, logits, labels)
         if passed is not None and term.part.facts.get("relates_images"):
             parts.append(_on_rows(term, {**arguments, **theirs}, options[index], weight, passed))

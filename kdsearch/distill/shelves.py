@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kdsearch.data import Batch, Batches, to_device
 from kdsearch.distill.bank import Bank
-from kdsearch.distill.connect import full as at_least_float32
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.outcomes import Outcomes, outcomes
 from kdsearch.spec import BankUse
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import Embedding, FeatureShape, full
+from kdsearch.distill.connect import Embedding, FeatureShape, at_least_float32
 from kdsearch.registry import register
 from kdsearch.types import Fraction, Positive, PositiveInt, Searched
 
@@ -99,7 +99,7 @@ class crd(nn.Module):
     ) -> Tensor:
         """The loss (B,) of anchors and positives (B, dim) with negatives (N, dim), where `others` (B, N)."""
         near = (anchors * positives).sum(1) / self.temperature
-        far = (full(anchors @ negatives.mT) / self.temperature).masked_fill(~others, -torch.inf)
+        far = (at_least_float32(anchors @ negatives.mT) / self.temperature).masked_fill(~others, -torch.inf)
         if not self.normalised:
             self._set_normaliser(way, torch.cat([near, far.flatten()]).detach())
         # h(x) = σ(x/τ − log Z − log N/M)

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdsearch.data import Batch
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.layers import DeepEnough, Taps
 from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.distill.specialists import competence, widened
 
 
 @dataclass(frozen=True)
-class Shown:
+class TeacherOutputs:
     """What the teachers show for one batch.
 
     The `logits` (K, B, C) of the members, in no less than float32, the features of hinted layers by
@@ -34,7 +34,7 @@ class Shown:
 
 
 #: Where no loss looks at a teacher.
-NOTHING = Shown(None, {})
+NOTHING = TeacherOutputs(None, {})
 
 
 class Teachers:
@@ -74,7 +74,7 @@ class Teachers:
             name: [*hinted.get(name, ()), *([LOGITS] if name in members else ())] for name in models
         }
 
-    def __call__(self, batch: Batch) -> Shown:
+    def __call__(self, batch: Batch) -> TeacherOutputs:
         """What the teachers show for one batch, without gradients of their own."""
         images = batch.images.detach().requires_grad_() if self.graded else batch.images
         answers = {name: self._answer(name, wanted, batch, images) for name, wanted in self.wanted.items()}
@@ -88,9 +88,11 @@ class Teachers:
             if layer != LOGITS
         }
         if not members:
-            return Shown(None, features)
-        logits = full(torch.stack(members) if len(members) > 1 else members[0][None]).detach()
-        return Shown(logits, features, torch.stack(gradients) if gradients else None, self.competence)
+            return TeacherOutputs(None, features)
+        logits = at_least_float32(torch.stack(members) if len(members) > 1 else members[0][None]).detach()
+        return TeacherOutputs(
+            logits, features, torch.stack(gradients) if gradients else None, self.competence
+        )
 
     def _answer(self, name: str, wanted: list[str], batch: Batch, images: Tensor) -> dict[str, Tensor]:
         if name in self.graded:
