@@ -52,7 +52,7 @@ def assemble(
     # The weights of several teachers may follow from their outputs, and weigh their hints too.
     asked = any(term.of_members or (term.teacher in members and len(members) > 1) for term in terms)
     answering = members if asked else ()
-    models = {name: model for name, model in frozen.items() if name in hinted or name in answering}
+    used = {name: model for name, model in frozen.items() if name in hinted or name in answering}
     known = {
         name: torch.tensor([splits.classes.index(c) for c in names], device=resident.device)
         for name in frozen
@@ -63,7 +63,7 @@ def assemble(
     outputs |= {(n, LOGITS): (len(known.get(n, splits.classes)),) for n in answering}
     gradients = "teacher_image_gradient" in needs
     teachers = Teachers(
-        models,
+        used,
         answering,
         hinted,
         classes=len(splits.classes),

@@ -104,14 +104,16 @@ class Regressor(nn.Module):
         resolution: Literal["smaller", "teacher"] = "smaller",
     ) -> None:
         super().__init__()
-        (student, *near), (teacher, *far) = map_shape(student_shape), map_shape(teacher_shape)
-        self.size = (
-            (min(near[0], far[0]), min(near[1], far[1])) if resolution == "smaller" else (far[0], far[1])
-        )
-        if kind == "linear" or near == [1, 1]:
-            self.size = 1, 1
+        student_width, *student_size = map_shape(student_shape)
+        teacher_width, *teacher_size = map_shape(teacher_shape)
+        height, width = teacher_size
+        if resolution == "smaller":
+            height, width = map(min, student_size, teacher_size)
+        if kind == "linear" or student_size == [1, 1]:
+            height, width = 1, 1
+        self.size = height, width
         kernel = 3 if kind == "conv3x3" and self.size != (1, 1) else 1
-        self.project = nn.Conv2d(student, teacher, kernel, padding=kernel // 2)
+        self.project = nn.Conv2d(student_width, teacher_width, kernel, padding=kernel // 2)
 
     def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         """The regressed student feature and the teacher feature, as maps (B, C, h, w) of one shape."""

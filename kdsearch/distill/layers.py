@@ -19,6 +19,11 @@ class Layer:
     path: str
     shape: tuple[int, ...]
 
+    @property
+    def is_map(self) -> bool:
+        """Whether its feature is a map (C, H, W) of more than one position."""
+        return len(self.shape) == 3 and self.shape[1] * self.shape[2] > 1
+
 
 class Layers(NamedTuple):
     """Of a model, those at which a hint is worth trying, and all that a spec may name."""
