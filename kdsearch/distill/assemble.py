@@ -1,4 +1,4 @@
-"""From a config to what is trained: the teachers that its losses need, and its student with these."""
+"""Builds the teachers that the losses of a config need, and the objective that trains its student."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from kdsearch.models.reused import reused
 from kdsearch.registry import find
 from kdsearch.spec import Loss, Spec
 
-#: Given the shape for one image of each output, by teacher and layer, and the teachers whose gradients for
-#: the images are asked for too: where these are kept, if they are.
+#: Takes the shape of each output for one image, by teacher and layer, and the teachers whose gradients for
+#: the images are needed too; returns where outputs are kept, if they are.
 Keep = Callable[[Mapping[tuple[str, str], tuple[int, ...]], Collection[str]], Shelves | None]
 
 
@@ -31,7 +31,7 @@ def assemble(
     *,
     keep: Keep = lambda outputs, graded: None,
 ) -> tuple[Teachers, Objective]:
-    """The teachers that some losses of a config need, and its student with these, ready to be trained."""
+    """The teachers that some losses of a config need, and its student with these losses."""
     use = config.distill.teachers
     members = tuple(use.members)
     frozen = {name: resident.teacher(config, name) for name in config.teachers}
@@ -75,6 +75,6 @@ def assemble(
 
 
 def _hinted(name: str, terms: list[Term], sides: Sides) -> tuple[str, ...]:
-    """The layers of a teacher that some term looks at, in the order in which they run."""
+    """The layers of a teacher that some term uses, in the order in which they run."""
     wanted = {path for term in terms for teacher, path in term.teacher_layers if teacher == name}
     return tuple(layer.path for layer in sides.teachers[name].every if layer.path in wanted) if wanted else ()

@@ -1,4 +1,4 @@
-"""What a model says of a split."""
+"""The logits of a model for a split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kdsearch.deploy import Form
 
 #: Images in a batch on a CPU, where more are no faster, and the most that a GPU is given at a time.
 _CPU_BATCH, _GPU_BATCH = 512, 4096
-#: The batch that fits, by what a model looks like: found out once in a process.
+#: The batch size that fits, by the shapes of a model: found out once in a process.
 _fitting: dict[object, int] = {}
 
 
@@ -26,15 +26,15 @@ def predict(
     if isinstance(model, Form):
         return model.predict(images)
     device = torch.device(device)
-    looks = (images.shape, device, tuple(parameter.shape for parameter in model.parameters()))
-    size = _fitting.get(looks, _GPU_BATCH if device.type == "cuda" else _CPU_BATCH)
+    shapes = (images.shape, device, tuple(parameter.shape for parameter in model.parameters()))
+    size = _fitting.get(shapes, _GPU_BATCH if device.type == "cuda" else _CPU_BATCH)
     size = min(size, len(images))
     training = model.training
     model.eval()
     try:
         while (found := _predicted(model, images, mean, std, device, size)) is None:
             # Only now: while the error is handled, its frames hold on to what filled the memory.
-            size = _fitting[looks] = (size + 1) // 2
+            size = _fitting[shapes] = (size + 1) // 2
     finally:
         model.train(training)
     return found

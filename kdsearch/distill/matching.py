@@ -1,4 +1,4 @@
-"""From the depths and the rules that a space draws to the layers of the models at hand."""
+"""Turns the depths and rules of a config into layers of its student and teachers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def layers_of(config: Mapping[str, Any], shape: Shape, classes: int) -> Layers:
 def match_layers(config: Mapping[str, Any], layers: LayersOf) -> dict[str, Any]:
     """The config with every pair of a matching given by layer paths, and its student as it will be built.
 
-    Of the pairs that were drawn, those that would use a layer twice or cross another are left out, and so are
-    all pairs of a loss that has no use for the layers there are.
+    Drawn pairs that would use a layer twice or cross another are left out, and so are all pairs of a loss
+    that cannot use the layers of these models.
 
     Raises:
         InputError: When a path names no layer.
@@ -85,7 +85,7 @@ def _pairs(
 
 
 def _in_order(named: list[tuple[Layer, Layer, bool]], every: list[Layer], others: list[Layer]) -> list[Pair]:
-    """Without the pairs that were drawn and do not lie beyond the one before on both sides."""
+    """Leaves out drawn pairs that do not lie beyond the pair before on both sides."""
     found, reached = [], (-1, -1)
     for student, teacher, drawn in named:
         place = every.index(student), others.index(teacher)

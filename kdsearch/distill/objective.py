@@ -112,7 +112,7 @@ class Objective(nn.Module):
     def advance(self, progress: float) -> bool:
         """Set how much of the training is done. Returns whether any loss that acts now needs a teacher.
 
-        Losses with parameters act as long as they are here: DDP waits for the gradient of each of these.
+        Losses with parameters act from start to end: DDP waits for the gradients of all parameters.
         """
         self.progress = progress
         weights = [(term, term.weight_at(progress)) for term in self.terms]
@@ -120,7 +120,7 @@ class Objective(nn.Module):
         return any(term.taught for term, _ in self.acting)
 
     def forward(self, batch: Batch, outputs: TeacherOutputs) -> tuple[Tensor, Tensor]:
-        """The objective (), and what to tell of it, detached: itself, and each loss, unweighted."""
+        """The objective (), and, detached, the objective and each loss, unweighted, (1 + losses,)."""
         images = batch.images.requires_grad_() if self._gradients else batch.images
         # Soft targets of a high temperature differ by less than half precision can tell.
         logits = at_least_float32(self.student(images))
@@ -183,12 +183,12 @@ class Objective(nn.Module):
             return value.mean()
         _, weights = target(self._temperatures(self._response))
         assert weights is not None
-        if len(weights) == 1:  # The outputs were merged: nothing tells the teachers apart.
+        if len(weights) == 1:  # The outputs were merged: the teachers have no weights of their own.
             return value.mean() / len(self.members)
         return weighed(value, weights[self.members.index(term.teacher)])
 
     def _temperatures(self, term: Term | None) -> tuple[float, ...]:
-        """The temperature at which each member is asked: that of a loss."""
+        """Each member's temperature, from this loss; 1 if it has none."""
         if term is None or "temperature" not in term.varying:
             return (1.0,) * len(self.members)
         return tuple(term.options_at(self.progress, name)["temperature"] for name in self.members)
@@ -239,9 +239,9 @@ def passing(only: Filter, logits: Tensor, labels: Tensor) -> Tensor | None:
     """Whether each image passes a filter (B,), by a teacher's logits (B, C); None where all do."""
     if not (only.correct or only.confidence):
         return None
-    sure, said = logits.float().softmax(1).max(1)
-    right = said == labels if only.correct else torch.ones_like(labels, dtype=torch.bool)
-    passed: Tensor = (sure >= only.confidence) & right
+    confidence, predicted = logits.float().softmax(1).max(1)
+    right = predicted == labels if only.correct else torch.ones_like(labels, dtype=torch.bool)
+    passed: Tensor = (confidence >= only.confidence) & right
     return passed
 
 

@@ -1,4 +1,4 @@
-"""What teachers show a student: their outputs for a batch, computed once."""
+"""The outputs of teachers for a batch, computed once for all losses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kdsearch.distill.specialists import competence, widened
 
 @dataclass(frozen=True)
 class TeacherOutputs:
-    """What the teachers show for one batch.
+    """The teachers' outputs for one batch.
 
     The `logits` (K, B, C) of the members, in no less than float32, the features of hinted layers by
     (teacher, layer), and, where a loss asks for them, the gradients (K, B, C, H, W) of the members'
@@ -38,7 +38,7 @@ NOTHING = TeacherOutputs(None, {})
 
 
 class Teachers:
-    """Frozen teachers, run or read from the bank once a batch, for everything that the losses ask of them."""
+    """Frozen teachers, run or read from the bank once a batch, for all losses."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Teachers:
             gradients: Whether the gradients of the members for the images are used as well.
             known: The classes of those that know only some, by teacher, on the device of the models.
             shelves: Of the bank; None to run the teachers. Gradients are not kept there: they are as large as
-                the images, and wanted of a whole forward and backward pass.
+                the images, and take a whole forward and backward pass.
         """
         self.models = models
         self.members = members
@@ -75,7 +75,7 @@ class Teachers:
         }
 
     def __call__(self, batch: Batch) -> TeacherOutputs:
-        """What the teachers show for one batch, without gradients of their own."""
+        """The teachers' outputs for one batch, detached."""
         images = batch.images.detach().requires_grad_() if self.graded else batch.images
         answers = {name: self._answer(name, wanted, batch, images) for name, wanted in self.wanted.items()}
         with torch.set_grad_enabled(bool(self.graded)):
@@ -104,7 +104,7 @@ class Teachers:
             return self.shelves.answer(name, wanted, batch, self._run)
 
     def _run(self, name: str, images: Tensor, layers: list[str]) -> dict[str, Tensor]:
-        """The outputs of some layers, in the order in which they run; the model ends at the last of them."""
+        """The outputs of some layers, in the order in which they run; the model stops at the last of them."""
         taps = self.taps[name]
         taps.stop = None if LOGITS in layers else layers[-1]
         answer: dict[str, Tensor] = {}
@@ -118,7 +118,7 @@ class Teachers:
         return logits if known is None else widened(logits, known, self.classes)
 
     def close(self) -> None:
-        """Remove the hooks from the models, and drop what is unfinished in the bank."""
+        """Remove the hooks from the models, and drop unfinished views from the bank."""
         for taps in self.taps.values():
             taps.close()
         if self.shelves is not None:

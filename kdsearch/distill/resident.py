@@ -30,7 +30,7 @@ DEVICE_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Splits:
-    """Images to learn from (`train`), to score trials on (`validation`) and for the very end (`test`).
+    """Images to train on (`train`), to score trials on (`validation`) and for the final score (`test`).
 
     `mean` and `std` (C,) are those of `train`, in units of [0, 1].
     """
@@ -92,7 +92,7 @@ class Resident:
         self._teachers: dict[str, nn.Module] = {}
         self._digests: dict[str, str] = {}
         self._bank: Bank | None = None
-        self._said: dict[tuple[str, str], Tensor] = {}
+        self._logits: dict[tuple[str, str], Tensor] = {}
 
     def splits(self, spec: Spec) -> Splits:
         """The split data of a config."""
@@ -136,7 +136,7 @@ class Resident:
             if record is None:
                 raise KdsearchError(f"the teacher '{name}' is not in {self.store.folder}: train it first")
             splits = self.splits(spec)
-            # Seeded, so that whether a teacher was loaded before leaves no trace in the random numbers.
+            # Seeded, so that random numbers do not depend on whether the teacher was loaded before.
             known = spec.teachers[name].classes or splits.classes
             model = models.build(_plain(spec, name), splits.shape, len(known), seed=0)
             path = self.store.path(record)
@@ -154,7 +154,7 @@ class Resident:
         return self._digests[teacher_key(spec, name)]
 
     def bank(self, spec: Spec) -> Bank | None:
-        """Where teachers' outputs are kept; None where the spec wants none of it."""
+        """Where teachers' outputs are kept; None where the spec disables it."""
         if not spec.bank.enabled:
             return None
         if self._bank is None:
@@ -165,15 +165,15 @@ class Resident:
         return self._bank
 
     def teacher_logits(self, spec: Spec, name: str, split: SplitName) -> Tensor:
-        """What a trained teacher says of a split, (N, classes) float32 on the CPU, computed once.
+        """The logits of a trained teacher for a split, (N, classes) float32 on the CPU, computed once.
 
-        NaN for images of classes that it does not know: a specialist has nothing to say of them.
+        NaN for images of classes that a specialist does not know.
 
         Raises:
             KdsearchError: When it has not been trained yet.
         """
         key = (teacher_key(spec, name), split)
-        if key not in self._said:
+        if key not in self._logits:
             splits = self.placed(spec)
             teacher, images = self.teacher(spec, name), splits.scored(split)
             logits, labels = predict(teacher, images, splits.mean, splits.std, device=self.device)
@@ -181,8 +181,8 @@ class Resident:
                 known = torch.tensor([splits.classes.index(c) for c in names])
                 logits = widened(logits, known, len(splits.classes))
                 logits[~torch.isin(labels, known)] = torch.nan
-            self._said[key] = logits
-        return self._said[key]
+            self._logits[key] = logits
+        return self._logits[key]
 
 
 def _data_key(spec: Spec) -> str:

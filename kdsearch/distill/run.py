@@ -73,8 +73,8 @@ def run(
     torch.manual_seed(seed)
     metrics: dict[str, float] = {}
     batches = make_batches(config, resident.placed(config), worker, seed=order)
-    for told in checkpoint.told if checkpoint else ():
-        report(told)
+    for past in checkpoint.history if checkpoint else ():
+        report(past)
     for phase in phases(config):
         if checkpoint and checkpoint.epoch >= phase.epochs.stop:
             continue

@@ -16,9 +16,9 @@ from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.outcomes import Outcomes, outcomes
 from kdsearch.spec import BankUse
 
-#: What a teacher puts out at its end stands among its layers under this name.
+#: Stands for the output of a teacher among the paths of its layers.
 LOGITS = ""
-#: Of the bank, what features may fill: logits are small, and asked for by most trials.
+#: The share of the bank that features may fill: logits are small, and most trials need them.
 FEATURES = 0.9
 #: The whole numbers as long as a float.
 _BITS = {torch.float16: torch.int16, torch.float32: torch.int32}
@@ -30,7 +30,7 @@ Run = Callable[[str, Tensor, list[str]], dict[str, Tensor]]
 class Shelves:
     """The shelves of every output of every teacher.
 
-    What a teacher puts out takes the form in which it is kept even where it is not read from there, so that a
+    A teacher's outputs are rounded and cut as the bank keeps them even where they are computed, so that a
     config gives the same figures whether the bank was full or empty.
     """
 
@@ -59,15 +59,19 @@ class Shelves:
         self._float = torch.float16 if use.dtype == "fp16" else torch.float32
         self._topk = use.topk
         self._classes = {teacher: shape[0] for (teacher, layer), shape in outputs.items() if layer == LOGITS}
-        rows = batches.rows if batches.augmented else batches.images
+        rows = batches.rows if batches.augmented else batches.num_images
         self._outcomes: dict[str, Outcomes] = {}
         self._epochs: dict[str, tuple[int, Tensor]] = {}
         if lasting is not None:
             hinted = {teacher for teacher, layer in outputs if layer != LOGITS}
             for teacher in self._classes.keys() - hinted:
-                counts = {"outcomes": batches.outcomes, "layer": LOGITS, "topk": self._cut(teacher, LOGITS)}
+                counts = {
+                    "outcomes": batches.num_outcomes,
+                    "layer": LOGITS,
+                    "topk": self._cut(teacher, LOGITS),
+                }
                 (width,) = self._kept_shape(teacher, LOGITS, outputs[teacher, LOGITS])
-                shape = (batches.images * batches.outcomes, width)
+                shape = (batches.num_images * batches.num_outcomes, width)
                 kept = outcomes(
                     bank, {**about[teacher], **lasting, **counts}, shape, self._dtype(teacher, LOGITS)
                 )
@@ -84,7 +88,7 @@ class Shelves:
         }
 
     def answer(self, teacher: str, layers: list[str], batch: Batch, run: Run) -> dict[str, Tensor]:
-        """Some layers of a teacher for a batch, float32: read where they are kept, else run."""
+        """Some layers of a teacher for a batch, float32: read from the bank, or computed."""
         if batch.start is None:
             self._fill(teacher, layers, batch, run)
         elif teacher in self._outcomes:
@@ -113,8 +117,8 @@ class Shelves:
     def _of_epoch(self, teacher: str, batch: Batch, run: Run) -> Tensor:
         """A teacher's logits for all that is seen in the epoch of a batch, as they are kept.
 
-        What is not there yet it is asked first, always for as many images as a batch has: what it says of one
-        then does not depend on how many others were missing.
+        It is first run on the images whose logits are missing, always on as many as a batch has: its logits
+        for one then do not depend on how many others were missing.
         """
         view, rows = self._epochs.get(teacher, (-1, None))
         if rows is None or view != batch.view:
@@ -124,8 +128,8 @@ class Shelves:
             places = torch.cat([missing, torch.arange(len(keys))])
             for start in range(0, len(missing), size):
                 chosen = places[start : start + size]
-                output = run(teacher, self._batches.shown(keys[chosen]), [LOGITS])[LOGITS]
-                # What is there already was asked to fill the batch: others may be reading it.
+                output = run(teacher, self._batches.images_for(keys[chosen]), [LOGITS])[LOGITS]
+                # The others only fill the batch; their rows may be in use by other processes.
                 lacked = missing[start : start + size]
                 rows[lacked] = self._encoded(teacher, LOGITS, output[: len(lacked)]).cpu()
                 self._outcomes[teacher].write(keys[lacked], rows[lacked])
@@ -134,18 +138,18 @@ class Shelves:
         return rows
 
     def _fill(self, teacher: str, layers: list[str], batch: Batch, run: Run) -> None:
-        """Run a teacher on all images that have one view, once, for what is not kept of it yet."""
+        """Run a teacher once on all images, which have one view, for the layers that are not kept yet."""
         shelves = {layer: self._shelves[teacher, layer] for layer in layers}
         lacking = [layer for layer, shelf in shelves.items() if not shelf.has(0) and shelf.begin(0)]
         if not lacking:
             return
-        for part in self._batches.every():
+        for part in self._batches.unaugmented():
             first = int(part.indices[0])
             for layer, output in run(teacher, part.images, lacking).items():
                 shelves[layer].write(0, first, self._encoded(teacher, layer, output))
 
     def close(self) -> None:
-        """Drop what is unfinished."""
+        """Drop unfinished views."""
         for shelf in self._shelves.values():
             shelf.close()
 

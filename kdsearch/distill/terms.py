@@ -32,10 +32,10 @@ class Sides:
 
 @dataclass(frozen=True)
 class Term:
-    """One loss at work. Its layers are paths: the student's, and those of teachers as (teacher, path).
+    """One loss between certain layers. These are paths: the student's, and teachers' as (teacher, path).
 
-    `weight`, and the options in `varying`, may be schedules. `teacher` is the one whose layers it looks at,
-    where it looks at those of one.
+    `weight` and the options in `varying` may be schedules. `teacher` is the one whose layers it compares,
+    if there is one.
     """
 
     label: str
@@ -60,7 +60,7 @@ class Term:
 
     @property
     def of_labels(self) -> bool:
-        """Whether it compares nothing but what the student says with labels."""
+        """Whether it compares only the student's logits with labels."""
         return of_labels(self.part)
 
     @property
@@ -78,7 +78,7 @@ class Term:
 
 
 def of_labels(part: Part) -> bool:
-    """Whether a loss compares nothing but what the student says with labels: an image may then have two."""
+    """Whether a loss compares only the student's logits with labels: an image may then have two."""
     return "labels" in part.needs and {"labels", "student_logits", "images"}.issuperset(part.needs)
 
 
@@ -131,7 +131,7 @@ def _matched(part: Part, matches: list[Match] | None, sides: Sides) -> Iterator[
 
 
 def _read_by_classifier(every: list[Layer], width: int) -> Layer:
-    """What comes before a model's classifier, of so many channels: a map, if there is one."""
+    """The layer before a model's classifier, of `width` channels: a map, if there is one."""
     last = max(index for index, layer in enumerate(every) if "." not in layer.path)
     wide = [layer for layer in every[:last] if layer.shape[0] == width]
     return next((layer for layer in reversed(wide) if layer.is_map), wide[-1])
