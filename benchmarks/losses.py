@@ -23,8 +23,8 @@ from kdsearch.data import Batch, Images
 from kdsearch.distill.assemble import assemble
 from kdsearch.distill.matching import layers_of, match_layers
 from kdsearch.distill.objective import Objective
+from kdsearch.distill.outputs import NOTHING, TeacherOutputs, Teachers
 from kdsearch.distill.resident import Splits
-from kdsearch.distill.shown import NOTHING, Shown, Teachers
 from kdsearch.registry import find, parts
 from kdsearch.spec import is_matched, load_spec
 
@@ -90,7 +90,7 @@ class Step:
         )
 
     @cached_property
-    def shown(self) -> Shown:
+    def shown(self) -> TeacherOutputs:
         """What the teachers show for the batch."""
         return self.teachers(self.batch) if self.taught else NOTHING
 

@@ -9,6 +9,7 @@ from kdsearch.data.images import Dataset, Images
 from kdsearch.data.mix import Mix, Mixed, Mixes
 from kdsearch.data.normalise import normalise, statistics
 from kdsearch.data.split import only_classes, split_validation
+from kdsearch.data.transfer import to_device
 
 __all__ = [
     "Augment",
@@ -26,4 +27,5 @@ __all__ = [
     "only_classes",
     "split_validation",
     "statistics",
+    "to_device",
 ]

@@ -49,12 +49,12 @@ class Augment:
         )
 
     @property
-    def outcomes(self) -> int:
-        """In how many ways an image can be seen; 0 where squares are cut out of it, which makes too many."""
+    def num_outcomes(self) -> int:
+        """In how many ways an image can be augmented; 0 with cutout, which has too many."""
         return 0 if self.cutout else (2 * self.crop + 1) ** 2 * (1 + self.flip)
 
     def number(self, views: Views) -> Tensor:
-        """Which of the `outcomes` each view is, (n,) int64."""
+        """Which of the `num_outcomes` each view is, (n,) int64."""
         top, left = views.offsets.unbind(1)
         return ((2 * self.crop + 1) * top + left) * (1 + self.flip) + views.flips
 

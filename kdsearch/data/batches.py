@@ -1,4 +1,4 @@
-"""Batches cut from images held whole in memory: the same for everyone who asks for the same."""
+"""Batches cut from images held whole in memory, the same in every trial."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kdsearch.data.augment import Augment, Views
 from kdsearch.data.images import Images
 from kdsearch.data.mix import Mix, Mixed, Mixes
 from kdsearch.data.normalise import normalise
+from kdsearch.data.transfer import to_device
 
 #: Images that are never augmented are kept normalised as float32 up to this size.
 FLOAT_BYTES = 512 << 20
@@ -25,6 +26,7 @@ class Batch:
 
     `view` is the number of the view in which they are seen. `start` is the place of the first among those
     that the worker sees in an epoch; None where images have one view only, and their indices say it all.
+    `host_indices` are then the same indices on the CPU, which need not be waited for there.
     Where images are `mixed`, labels and indices are those of the image that has the larger share.
     """
 
@@ -34,13 +36,15 @@ class Batch:
     view: int = 0
     start: int | None = None
     mixed: Mixed | None = None
+    host_indices: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which images are in a batch, and how they are seen; None for as they are."""
+    """Which images are in a batch, on the device and on the CPU, and their views; None for as they are."""
 
     chosen: Tensor
+    host_indices: Tensor
     views: Views | None
     mixes: Mixes | None
     partners: Views | None
@@ -51,7 +55,7 @@ class Batches:
 
     The order of an epoch depends on `seed` and the number of the view alone; the view of an image, and what
     is mixed into it, on these and on its index. None of them depends on the batch size or on how many workers
-    share a batch: what a teacher says of an image in a view can be stored and read by every trial. Workers
+    share a batch: a teacher's outputs for an image in a view can be stored and read by every trial. Workers
     take contiguous slices of each global batch. Images left over at the end of an epoch are dropped, unless
     they are its only batch.
 
@@ -63,7 +67,7 @@ class Batches:
         mean: Of each channel, (C,), in units of [0, 1]; see `statistics`.
         std: Standard deviation of each channel, (C,), in the same units.
         seed: Of the order and the views.
-        views: After how many epochs orders and views come again; None for never.
+        views: After how many epochs orders and views repeat; None for never.
         rank: Which worker this is.
         world_size: Number of workers.
         device: Where the images are kept, augmented and normalised.
@@ -109,9 +113,9 @@ class Batches:
         return bool(self._augment or self._mix)
 
     @property
-    def outcomes(self) -> int:
-        """In how many ways an image can be seen; 0 for too many."""
-        return 0 if self._mix else self._augment.outcomes
+    def num_outcomes(self) -> int:
+        """In how many ways an image can be augmented; 0 for too many."""
+        return 0 if self._mix else self._augment.num_outcomes
 
     @property
     def rows(self) -> int:
@@ -119,7 +123,7 @@ class Batches:
         return len(self) * (self._part.stop - self._part.start)
 
     @property
-    def images(self) -> int:
+    def num_images(self) -> int:
         """How many images there are."""
         return len(self._data)
 
@@ -131,7 +135,7 @@ class Batches:
             chosen, labels = plan.chosen, self._data.labels.index_select(0, plan.chosen)
             images = self._seen(chosen, plan.views)
             if not augmented:
-                yield Batch(images, labels, chosen)
+                yield Batch(images, labels, chosen, host_indices=plan.host_indices)
             elif (mixes := plan.mixes) is None:
                 yield Batch(images, labels, chosen, view, start)
             else:
@@ -140,8 +144,8 @@ class Batches:
                 yield Batch(images, labels, chosen, view, start, mixed)
             start += len(chosen)
 
-    def every(self) -> Iterator[Batch]:
-        """All images that are not augmented, in order, in batches of one size: the last overlaps."""
+    def unaugmented(self) -> Iterator[Batch]:
+        """Every image unaugmented, in order, in equal batches; the last overlaps the one before."""
         size = self._part.stop - self._part.start
         for start in range(0, len(self._data), size):
             first = max(0, min(start, len(self._data) - size))
@@ -149,15 +153,15 @@ class Batches:
             yield Batch(self._seen(chosen, None), self._data.labels[chosen], chosen)
 
     def keys(self, view: int) -> Tensor:
-        """What this worker sees in an epoch, in order, as numbers (rows,) below images · outcomes."""
+        """What this worker sees in an epoch, in order, as numbers (rows,): image · num_outcomes + outcome."""
         mine = self._mine(view).flatten()
-        return mine * self.outcomes + self._augment.number(self._drawn(view))[mine]
+        return mine * self.num_outcomes + self._augment.number(self._drawn(view))[mine]
 
-    def shown(self, keys: Tensor) -> Tensor:
-        """The normalised images (n, C, H, W) float32 behind such numbers (n,)."""
-        views = self._augment.view(keys % self.outcomes)
-        on_device = (_moved(drawn, self._device) for drawn in vars(views).values())
-        return self._seen(_moved(keys // self.outcomes, self._device), Views(*on_device))
+    def images_for(self, keys: Tensor) -> Tensor:
+        """The normalised images (n, C, H, W) float32 that these keys (n,) stand for."""
+        views = self._augment.view(keys % self.num_outcomes)
+        on_device = (to_device(drawn, self._device) for drawn in vars(views).values())
+        return self._seen(to_device(keys // self.num_outcomes, self._device), Views(*on_device))
 
     def _plan(self, view: int) -> list[_Plan]:
         """How every batch of an epoch is made, on the device.
@@ -167,7 +171,7 @@ class Batches:
         mine = self._mine(view)
 
         def batched(drawn: Iterable[Tensor]) -> Iterator[tuple[Tensor, ...]]:
-            return zip(*(_moved(each[mine], self._device).unbind() for each in drawn), strict=True)
+            return zip(*(to_device(each[mine], self._device).unbind() for each in drawn), strict=True)
 
         views: Iterable[Views | None] = repeat(None)
         mixes: Iterable[Mixes | None] = repeat(None)
@@ -181,8 +185,8 @@ class Batches:
             mixes = starmap(Mixes, batched(vars(mixed).values()))
             if seen:
                 partners = starmap(Views, batched(each[mixed.partners] for each in seen))
-        indices = _moved(mine, self._device).unbind()
-        return list(map(_Plan, indices, views, mixes, partners))
+        indices = to_device(mine, self._device).unbind()
+        return list(map(_Plan, indices, mine.unbind(), views, mixes, partners))
 
     def _mine(self, view: int) -> Tensor:
         """The indices of this worker's images in every batch of an epoch, (batches, images)."""
@@ -210,11 +214,6 @@ class Batches:
         return normalise(images, self._mean, self._std, channels_last=self._channels_last)
 
 
-def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor` on `device`; to a GPU from pinned memory, so that the CPU goes on meanwhile."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
-
-
 def evaluation_batches(
     images: Images,
     mean: Tensor,
@@ -224,7 +223,7 @@ def evaluation_batches(
     device: torch.device | str = "cpu",
     channels_last: bool = False,
 ) -> Iterator[Batch]:
-    """Every image once, in order and as it is; the last batch may be smaller."""
+    """Every image once, in order and unaugmented; the last batch may be smaller."""
     mean, std = mean.to(device), std.to(device)
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size].to(device)

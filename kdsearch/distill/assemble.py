@@ -1,4 +1,4 @@
-"""From a config to what is trained: the teachers that its losses need, and its student with these."""
+"""Builds the teachers that the losses of a config need, and the objective that trains its student."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import nn
 
 from kdsearch.distill.layers import Layers, find_layers
 from kdsearch.distill.objective import Combination, Objective
+from kdsearch.distill.outputs import Teachers
 from kdsearch.distill.resident import Resident, Splits
 from kdsearch.distill.shelves import LOGITS, Shelves
-from kdsearch.distill.shown import Teachers
 from kdsearch.distill.terms import Sides, Term, make_terms
 from kdsearch.models.reused import reused
 from kdsearch.registry import find
 from kdsearch.spec import Loss, Spec
 
-#: Given the shape for one image of each output, by teacher and layer, and the teachers whose gradients for
-#: the images are asked for too: where these are kept, if they are.
+#: Takes the shape of each output for one image, by teacher and layer, and the teachers whose gradients for
+#: the images are needed too; returns where outputs are kept, if they are.
 Keep = Callable[[Mapping[tuple[str, str], tuple[int, ...]], Collection[str]], Shelves | None]
 
 
@@ -31,7 +31,7 @@ def assemble(
     *,
     keep: Keep = lambda outputs, graded: None,
 ) -> tuple[Teachers, Objective]:
-    """The teachers that some losses of a config need, and its student with these, ready to be trained."""
+    """The teachers that some losses of a config need, and its student with these losses."""
     use = config.distill.teachers
     members = tuple(use.members)
     frozen = {name: resident.teacher(config, name) for name in config.teachers}
@@ -52,9 +52,9 @@ def assemble(
     # The weights of several teachers may follow from their outputs, and weigh their hints too.
     asked = any(term.of_members or (term.teacher in members and len(members) > 1) for term in terms)
     answering = members if asked else ()
-    models = {name: model for name, model in frozen.items() if name in hinted or name in answering}
+    used = {name: model for name, model in frozen.items() if name in hinted or name in answering}
     known = {
-        name: torch.tensor([splits.classes.index(c) for c in names])
+        name: torch.tensor([splits.classes.index(c) for c in names], device=resident.device)
         for name in frozen
         if (names := config.teachers[name].classes)
     }
@@ -63,7 +63,7 @@ def assemble(
     outputs |= {(n, LOGITS): (len(known.get(n, splits.classes)),) for n in answering}
     gradients = "teacher_image_gradient" in needs
     teachers = Teachers(
-        models,
+        used,
         answering,
         hinted,
         classes=len(splits.classes),
@@ -75,6 +75,6 @@ def assemble(
 
 
 def _hinted(name: str, terms: list[Term], sides: Sides) -> tuple[str, ...]:
-    """The layers of a teacher that some term looks at, in the order in which they run."""
+    """The layers of a teacher that some term uses, in the order in which they run."""
     wanted = {path for term in terms for teacher, path in term.teacher_layers if teacher == name}
     return tuple(layer.path for layer in sides.teachers[name].every if layer.path in wanted) if wanted else ()

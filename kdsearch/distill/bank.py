@@ -1,9 +1,9 @@
-"""The teacher bank: what frozen teachers put out, computed once and read by every trial on the node.
+"""The teacher bank: outputs of frozen teachers, computed once and read by every trial on the node.
 
 Every trial sees the same images in the same views and the same order, so a teacher's outputs for an epoch
 can be kept: one file for each output and view, its rows in the order in which batches ask for them. A file
-is written by one process, under a name of its own, and takes its place when it is whole; whoever finds it
-there maps it into memory, where all processes of the node share it. Its name says what it holds by content.
+is written by one process under a temporary name, and renamed when it is complete; readers map it into
+memory, where all processes of the node share it. Its name is a digest of what determines its content.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kdsearch.data import to_device
 from kdsearch.files import is_at, try_lock, write_whole
 from kdsearch.space import digest
 
 _log = logging.getLogger(__name__)
 
-#: What comes after the rows: a mark of a whole file, and the checksum of the rows.
+#: What comes after the rows: a mark of a complete file, and the checksum of the rows.
 _MARK = b"kdsb"
 _TAIL = len(_MARK) + 4
 _CHUNK = 1 << 24
@@ -46,7 +47,7 @@ class Entry:
 class Bank:
     """A folder of shelves that together take at most `limit` bytes.
 
-    On a GPU, views are kept in its memory as long as there are no more than `device_limit` bytes of them.
+    On a GPU, views are also copied to its memory, as long as they take at most `device_limit` bytes there.
     """
 
     def __init__(
@@ -54,10 +55,10 @@ class Bank:
     ) -> None:
         self.folder = folder
         self.limit = limit
-        self._device, self._device_left = device, device_limit
+        self._device, self._device_limit, self._device_used = device, device_limit, 0
         self._open: dict[Path, Tensor] = {}
         self.closed = False
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self.sweep()
 
     def shelf(
@@ -66,25 +67,30 @@ class Bank:
         """The shelf of one output of a teacher.
 
         Args:
-            about: All that determines the output, as plain values; what is found under it is trusted.
+            about: All that determines the output, as plain values.
             shape: Of a view: rows, and the shape of the output for one image.
             dtype: In which it is kept.
-            share: Of the room in the bank that it may help to fill.
+            share: Of the room in the bank, and of that on the device, which it may help to fill.
         """
         return Shelf(self, *self.place(about, shape, dtype), shape, dtype, share)
 
     def place(
         self, about: Mapping[str, Any], shape: tuple[int, ...], dtype: torch.dtype
     ) -> tuple[Path, dict[str, Any]]:
-        """The folder of an output, and what is told of it there.
+        """The folder of an output, and the description of it that is written there.
 
-        The name of its `teacher` is told, but does not count: under another one its outputs are the same.
+        The folder does not depend on the name of its `teacher`: under another one its outputs are the same.
         """
         content = {**about, "shape": list(shape), "dtype": str(dtype).removeprefix("torch.")}
         return self.folder / digest({k: v for k, v in content.items() if k != "teacher"}), content
 
-    def view(self, path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
-        """The rows in a file, if it is there and whole; a damaged one is removed."""
+    def view(
+        self, path: Path, shape: tuple[int, ...], dtype: torch.dtype, share: float = 1.0
+    ) -> Tensor | None:
+        """The rows in a file, if it exists and is complete; a damaged one is removed.
+
+        They lie on the device if, with them, no more than a share of the room there is filled.
+        """
         if path not in self._open:
             size = math.prod(shape) * dtype.itemsize
             try:
@@ -97,24 +103,26 @@ class Bank:
                 rows = mapped(path, shape, dtype)
             except (OSError, RuntimeError):  # RuntimeError: it was removed just now
                 return None
-            self._open[path] = self._placed(rows, size)
+            self._open[path] = self._placed(rows, size, share)
         return self._open[path]
 
-    def _placed(self, rows: Tensor, size: int) -> Tensor:
-        if self._device is None or self._device.type == "cpu" or size > self._device_left:
+    def _placed(self, rows: Tensor, size: int, share: float) -> Tensor:
+        if self._device is None or self._device.type == "cpu":
             return rows
-        self._device_left -= size
+        if self._device_used + size > share * self._device_limit:
+            return rows
+        self._device_used += size
         return rows.to(self._device)
 
     def label(self, folder: Path, about: Mapping[str, Any]) -> None:
-        """Make a folder, and write what it holds into it."""
+        """Make a folder, with a description of what it holds."""
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / "about.json"
         if not target.exists():
             write_whole(target, json.dumps(about))
 
     def room_for(self, size: int, share: float = 1.0) -> bool:
-        """Whether so many more bytes may be kept, filling no more than a share of the bank; says why not."""
+        """Whether `size` more bytes fit into a share of the bank; logs why not."""
         if self.closed:
             return False
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -143,13 +151,13 @@ class Bank:
         return found
 
     def clear(self) -> int:
-        """Remove everything; returns how many bytes that were. Whoever reads a file at the time reads on."""
+        """Remove everything; returns how many bytes that was. Open files remain readable."""
         size = self.used()
         shutil.rmtree(self.folder, ignore_errors=True)
         return size
 
     def sweep(self) -> None:
-        """Remove what writers left behind that died."""
+        """Remove what writers that died left behind."""
         for part in self.folder.glob("*/view-*.part"):
             try:
                 file = os.open(part, os.O_RDWR)
@@ -160,7 +168,7 @@ class Bank:
             os.close(file)
 
     def give_up(self, error: Exception) -> None:
-        """Keep nothing more, and say so, unless all that went wrong is that the bank was cleared."""
+        """Keep nothing more, and log why, unless the error only means that the bank was cleared."""
         if not isinstance(error, FileNotFoundError) and not self.closed:
             self.closed = True
             self.once(
@@ -168,9 +176,9 @@ class Bank:
             )
 
     def once(self, text: str, level: int = logging.WARNING) -> None:
-        """Say something, unless it has been said."""
-        if text not in self._said:
-            self._said.add(text)
+        """Log a message unless it was logged before."""
+        if text not in self._logged:
+            self._logged.add(text)
             _log.log(level, "%s", text)
 
 
@@ -196,24 +204,24 @@ class Shelf:
         self._room: dict[int, bool] = {}
 
     def read(self, view: int, rows: slice | Tensor) -> Tensor | None:
-        """Some rows of a view, (count, …); None when they are not kept."""
-        kept = self._bank.view(self._folder / f"view-{view}", self._shape, self._dtype)
+        """Some rows of a view, (count, …), by their numbers on the CPU; None when they are not kept."""
+        kept = self._bank.view(self._folder / f"view-{view}", self._shape, self._dtype, self._share)
         if kept is None:
             return None
-        return kept[rows] if isinstance(rows, slice) else kept.index_select(0, rows.to(kept.device))
+        return kept[rows] if isinstance(rows, slice) else kept.index_select(0, to_device(rows, kept.device))
 
     def has(self, view: int) -> bool:
         """Whether a view can be read."""
         return self.read(view, slice(0, 0)) is not None
 
     def begin(self, view: int) -> bool:
-        """Start to write a view; False when somebody else does, or it can't be kept."""
+        """Start to write a view; False when another process does, or it cannot be kept."""
         self.close()
         self._writing = self._started(view)
         return self._writing is not None
 
     def write(self, view: int, start: int, rows: Tensor) -> None:
-        """Add rows (count, …) from `start` on, one after the other. The last ones make the view readable."""
+        """Add rows (count, …) from `start` on, in order. The last ones make the view readable."""
         if start == 0 and (self._writing is None or self._writing.view != view):
             self.begin(view)
         writing, end = self._writing, start + len(rows)
@@ -229,13 +237,13 @@ class Shelf:
                 self._bank.give_up(error)
 
     def close(self) -> None:
-        """Drop what is unfinished."""
+        """Drop an unfinished view."""
         if self._writing is not None:
             self._writing.abandon()
             self._writing = None
 
     def _started(self, view: int) -> _Writing | None:
-        """A file of its own for this view, unless somebody else writes it or there is no room."""
+        """A file to write this view to, unless another process writes it or there is no room."""
         try:
             if view not in self._room:  # asked once: where images have one view, every batch comes here
                 self._room[view] = self._bank.room_for(self._size + _TAIL, self._share)

@@ -1,4 +1,4 @@
-"""What the bank keeps of a config's teachers, and under which content."""
+"""Which outputs of a config's teachers the bank keeps, and what they depend on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def shelves(
     config: Spec,
     precision: str,
     resident: Resident,
-    loop: Batches,
+    batches: Batches,
     worker: Worker,
     outputs: Mapping[tuple[str, str], tuple[int, ...]],
     graded: Collection[str] = (),
@@ -27,10 +27,10 @@ def shelves(
         config: Names the teachers.
         precision: In which they are run.
         resident: Holds them.
-        loop: The batches that they see.
-        worker: Which of them are its own.
+        batches: The batches that they see.
+        worker: Whose share of them it is.
         outputs: The shape for one image of each, by teacher and layer.
-        graded: The teachers whose gradients for the images are asked for too: of these it keeps nothing.
+        graded: The teachers whose gradients for the images are needed too: nothing is kept of these.
     """
     bank = resident.bank(config)
     if bank is None:
@@ -52,23 +52,23 @@ def shelves(
         | common
         for name in {teacher for teacher, _ in outputs}
     }
-    # A last digit may depend on how many images a teacher is shown at a time.
-    batch = {"batch": loop.rows // len(loop)}
-    if not loop.augmented:
-        return Shelves(bank, config.bank, outputs, about, loop, batch)
+    # The last digit may depend on the size of the batch.
+    batch = {"batch": batches.rows // len(batches)}
+    if not batches.augmented:
+        return Shelves(bank, config.bank, outputs, about, batches, batch)
     augment = {"augment": config.data.augment.model_dump()}
-    views = augment | batch | {"seed": loop.seed, "worker": f"{worker.rank} of {worker.world_size}"}
-    lasting = augment if all_outcomes(config, loop) else None
-    return Shelves(bank, config.bank, outputs, about, loop, views, lasting)
+    views = augment | batch | {"seed": batches.seed, "worker": f"{worker.rank} of {worker.world_size}"}
+    lasting = augment if all_outcomes(config, batches) else None
+    return Shelves(bank, config.bank, outputs, about, batches, views, lasting)
 
 
-def all_outcomes(config: Spec, loop: Batches) -> bool:
-    """Whether logits are kept for every way in which an image can be seen, and not for a seed.
+def all_outcomes(config: Spec, batches: Batches) -> bool:
+    """Whether logits are kept for every way in which an image can be augmented, whatever the seed.
 
-    Left to itself it is where this takes no more room and no more runs of a teacher. In fp32 it is not: views
-    are then the same bit for bit with the bank and without, and of outcomes the last digit may differ.
+    By default they are where this takes no more room and no more runs of a teacher, but not in fp32: views
+    are the same bit for bit with the bank and without it, while outcomes may differ in the last digit.
     """
     if config.bank.outcomes is None:
-        fewer = 0 < loop.outcomes <= (config.data.views or config.optim.epochs)
+        fewer = 0 < batches.num_outcomes <= (config.data.views or config.optim.epochs)
         return fewer and config.bank.dtype == "fp16"
-    return config.bank.outcomes and loop.outcomes > 0
+    return config.bank.outcomes and batches.num_outcomes > 0

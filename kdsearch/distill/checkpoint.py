@@ -1,4 +1,4 @@
-"""A training on disk, so that one that was cut off goes on as if nothing had been."""
+"""A training on disk, so that one that was interrupted resumes as if it had not been."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Checkpoint:
     """The last checkpoint of a training, and the next.
 
     Student, parameters of losses, optimiser and random numbers are kept, and batches depend on the number of
-    the epoch alone: training goes on bit for bit as it would have. `epoch` is how many epochs are done, and
-    `told` what was reported of each: who was to hear of them may have died before the worker did.
+    the epoch alone: training continues bit for bit as it would have. `epoch` is how many epochs are done, and
+    `history` the metrics of each: the receiver may have died before seeing them.
     """
 
     def __init__(self, path: Path, about: str, every: float, *, rank: int = 0, world_size: int = 1) -> None:
         """
         Args:
             path: The file; one that is damaged, or of another training, is deleted.
-            about: Tells this training from every other.
-            every: Seconds between two checkpoints, so that a short training pays for none.
+            about: Identifies this training.
+            every: Seconds between two checkpoints, so that a short training writes none.
             rank: Which worker this is; the first one writes, all of them read.
             world_size: How many workers there are.
         """
@@ -43,10 +43,10 @@ class Checkpoint:
         state = self._read()
         self.epoch = _agreed(int(state["epoch"]) if state else 0, world_size)
         self._state = state if self.epoch else None
-        self.told: list[dict[str, float]] = self._state["told"] if self._state else []
+        self.history: list[dict[str, float]] = self._state["told"] if self._state else []
 
     def restore(self, objective: nn.Module, optimizer: Optimizer, epochs: range) -> int:
-        """The epoch of `epochs` to go on with, the objective and its optimiser as they were before it.
+        """The epoch of `epochs` to resume with, after restoring the objective and its optimiser to before it.
 
         Raises:
             KdsearchError: When the file is of another model; it is deleted.
@@ -73,18 +73,18 @@ class Checkpoint:
         last: bool,
         now: bool,
     ) -> None:
-        """Keep the state after the epoch of `metrics`, if it is time, or `now` that training is cut off.
+        """Save the state after the epoch of `metrics` if it is time, or `now` that training is interrupted.
 
-        After the `last` epoch of a phase there is nothing to go on with in it.
+        After the `last` epoch of a phase nothing is saved: there is nothing in it to resume.
         """
-        self.told.append(metrics)
+        self.history.append(metrics)
         if self._rank or last or not (now or time.monotonic() - self._saved >= self._every):
             return
         cuda = torch.cuda.get_rng_state() if next(objective.parameters()).is_cuda else None
         state = {
             "about": self._about,
-            "epoch": len(self.told),
-            "told": self.told,
+            "epoch": len(self.history),
+            "told": self.history,
             "objective": objective.state_dict(),
             "optimizer": optimizer.state_dict(),
             "random": torch.get_rng_state(),
@@ -101,7 +101,7 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def remove(self) -> None:
-        """Training is over, and what came of it is stored."""
+        """Delete the file: training is over, and its result is stored."""
         if self._rank == 0:
             remove(self._path.parent, self._path.name)
 
@@ -112,7 +112,7 @@ class Checkpoint:
             state = torch.load(self._path, map_location="cpu", weights_only=True)
             if isinstance(state, dict) and state.keys() >= _KEYS and state["about"] == self._about:
                 return state
-        except Exception as error:  # as many kinds as there are layers to the format
+        except Exception as error:  # each layer of the format has errors of its own
             _log.warning("%s is damaged and not used: %s", self._path, error)
         self._path.unlink(missing_ok=True)
         return None

@@ -76,7 +76,7 @@ def require_positions(loss: str, *features: Tensor) -> None:
             )
 
 
-def full(values: Tensor) -> Tensor:
+def at_least_float32(values: Tensor) -> Tensor:
     """Half precision raised to float32, which sums and powers need; any other as it is."""
     # Asked first: on the smallest student the question alone is a share of the step.
     if values.dtype == torch.float32:
@@ -104,14 +104,16 @@ class Regressor(nn.Module):
         resolution: Literal["smaller", "teacher"] = "smaller",
     ) -> None:
         super().__init__()
-        (student, *near), (teacher, *far) = map_shape(student_shape), map_shape(teacher_shape)
-        self.size = (
-            (min(near[0], far[0]), min(near[1], far[1])) if resolution == "smaller" else (far[0], far[1])
-        )
-        if kind == "linear" or near == [1, 1]:
-            self.size = 1, 1
+        student_width, *student_size = map_shape(student_shape)
+        teacher_width, *teacher_size = map_shape(teacher_shape)
+        height, width = teacher_size
+        if resolution == "smaller":
+            height, width = map(min, student_size, teacher_size)
+        if kind == "linear" or student_size == [1, 1]:
+            height, width = 1, 1
+        self.size = height, width
         kernel = 3 if kind == "conv3x3" and self.size != (1, 1) else 1
-        self.project = nn.Conv2d(student, teacher, kernel, padding=kernel // 2)
+        self.project = nn.Conv2d(student_width, teacher_width, kernel, padding=kernel // 2)
 
     def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         """The regressed student feature and the teacher feature, as maps (B, C, h, w) of one shape."""
@@ -126,10 +128,10 @@ class Embedding(nn.Module):
         self.project = nn.Linear(map_shape(shape)[0], dim)
 
     def forward(self, feature: Tensor) -> Tensor:
-        return F.normalize(full(self.project(as_vector(feature))))
+        return F.normalize(at_least_float32(self.project(as_vector(feature))))
 
 
-class Norm(nn.BatchNorm2d):
+class SafeBatchNorm(nn.BatchNorm2d):
     """Batch normalisation by its running statistics where a channel has a single value in the batch."""
 
     def forward(self, input: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Hintable layers: found by running a model once, and tapped while it trains."""
+"""Layers that can give or take hints: found by running a model once, and tapped while it trains."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ class Layer:
     path: str
     shape: tuple[int, ...]
 
+    @property
+    def is_map(self) -> bool:
+        """Whether its feature is a map (C, H, W) of more than one position."""
+        return len(self.shape) == 3 and self.shape[1] * self.shape[2] > 1
+
 
 class Layers(NamedTuple):
-    """Of a model, those at which a hint is worth trying, and all that a spec may name."""
+    """The layers of a model at which a hint is worth trying, and all that a spec may name."""
 
     hintable: list[Layer]
     every: list[Layer]
@@ -30,9 +35,9 @@ class Layers(NamedTuple):
 def find_layers(model: nn.Module, shape: tuple[int, ...]) -> Layers:
     """The layers of a model, as one forward pass meets them.
 
-    Every module counts that returns one tensor. Hintable is the last at each width or resolution, from input
+    Every module that returns one tensor counts. The last at each width or resolution is hintable, from input
     to output, without the final logits. A shape that only modules without parameters produce (a pooling
-    between two stages) says nothing new and is left out, but for the last one: the vector that the classifier
+    between two stages) adds nothing and is left out, except for the last one: the vector that the classifier
     reads.
 
     Args:
@@ -106,7 +111,7 @@ class DeepEnough(Exception):  # noqa: N818
 
 
 class Taps:
-    """Catches the outputs of named modules whenever `model` runs. Only these modules get a hook."""
+    """Catches the outputs of named modules whenever a model runs. Only these modules get a hook."""
 
     def __init__(self, model: nn.Module, paths: Iterable[str]) -> None:
         """

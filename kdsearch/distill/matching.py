@@ -1,4 +1,4 @@
-"""From the depths and the rules that a space draws to the layers of the models at hand."""
+"""Turns the depths and rules of a config into layers of its student and teachers."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def layers_of(config: Mapping[str, Any], shape: Shape, classes: int) -> Layers:
 def match_layers(config: Mapping[str, Any], layers: LayersOf) -> dict[str, Any]:
     """The config with every pair of a matching given by layer paths, and its student as it will be built.
 
-    Of the pairs that were drawn, those that would use a layer twice or cross another are left out, and so are
-    all pairs of a loss that has no use for the layers there are.
+    Drawn pairs that would use a layer twice or cross another are left out, and so are all pairs of a loss
+    that cannot use the layers of these models.
 
     Raises:
         InputError: When a path names no layer.
@@ -59,45 +59,48 @@ def match_layers(config: Mapping[str, Any], layers: LayersOf) -> dict[str, Any]:
 
 
 def _pairs(
-    pairs: Any, part: Part, models: tuple[Mapping[str, Any], Mapping[str, Any]], layers: LayersOf
+    pairs: Any, part: Part, sides: tuple[Mapping[str, Any], Mapping[str, Any]], layers: LayersOf
 ) -> list[list[str]] | str:
-    """Pairs by paths. A loss may need maps (its fact `positions`), or several pairs (its fact `pairs`)."""
-    (hints, every), (their_hints, their_every) = (layers(model) for model in models)
+    """Pairs by paths. A loss may need maps (its fact `positions`), or several pairs (its fact `pairs`).
+
+    `sides` are the configs of student and teacher.
+    """
+    (hints, every), (teacher_hints, teacher_every) = (layers(model) for model in sides)
     if part.facts.get("positions"):
-        hints, their_hints = ([x for x in side if _has_positions(x)] for side in (hints, their_hints))
-    if not (hints and their_hints):
+        hints, teacher_hints = ([x for x in side if x.is_map] for side in (hints, teacher_hints))
+    if not (hints and teacher_hints):
         return []
     if pairs == "all":
         return "all"
     if isinstance(pairs, Mapping):
-        found: Iterable[Pair] = by_rule(pairs["rule"], hints, their_hints, pairs["count"], pairs["seed"])
+        found: Iterable[Pair] = by_rule(pairs["rule"], hints, teacher_hints, pairs["count"], pairs["seed"])
     else:
-        student, teacher = (
-            f"the {who} {describe_model(model)}"
-            for who, model in zip(("student", "teacher"), models, strict=True)
-        )
+        names = [
+            f"the {side} {describe_model(model)}"
+            for side, model in zip(("student", "teacher"), sides, strict=True)
+        ]
         named = [
             (
-                resolve(near, every if isinstance(near, str) else hints, student),
-                resolve(far, their_every if isinstance(far, str) else their_hints, teacher),
-                isinstance(near, float) or isinstance(far, float),
+                resolve(student, every if isinstance(student, str) else hints, names[0]),
+                resolve(teacher, teacher_every if isinstance(teacher, str) else teacher_hints, names[1]),
+                isinstance(student, float) or isinstance(teacher, float),
             )
-            for near, far in pairs
+            for student, teacher in pairs
         ]
-        found = _in_order(named, every, their_every)
-    paths = [[near.path, far.path] for near, far in found]
+        found = _in_order(named, every, teacher_every)
+    paths = [[student.path, teacher.path] for student, teacher in found]
     return paths if len(paths) >= part.facts.get("pairs", 1) else []
 
 
 def _in_order(named: list[tuple[Layer, Layer, bool]], every: list[Layer], others: list[Layer]) -> list[Pair]:
-    """Without the pairs that were drawn and do not lie beyond the one before on both sides."""
+    """Leaves out drawn pairs that do not lie beyond the pair before on both sides."""
     found, reached = [], (-1, -1)
-    for near, far, drawn in named:
-        place = every.index(near), others.index(far)
+    for student, teacher, drawn in named:
+        place = every.index(student), others.index(teacher)
         if drawn and not (place[0] > reached[0] and place[1] > reached[1]):
             continue
         reached = place
-        found.append((near, far))
+        found.append((student, teacher))
     return found
 
 
@@ -131,7 +134,3 @@ def _spread(layers: list[Layer], index: int, count: int) -> Layer:
 def _stage_ends(layers: list[Layer]) -> list[Layer]:
     """The last layer at each resolution; vectors have one of their own."""
     return list({layer.shape[1:]: layer for layer in layers}.values())
-
-
-def _has_positions(layer: Layer) -> bool:
-    return len(layer.shape) == 3 and layer.shape[1] * layer.shape[2] > 1

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdsearch.data import Batch
-from kdsearch.distill.connect import full
+from kdsearch.data import Batch, to_device
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.ensembles.dropout import drop
 from kdsearch.distill.layers import Taps
-from kdsearch.distill.shown import Shown, image_gradient
+from kdsearch.distill.outputs import TeacherOutputs, image_gradient
 from kdsearch.distill.specialists import among_competent
 from kdsearch.distill.terms import Term
 from kdsearch.registry import find
@@ -46,7 +46,7 @@ class Combination(nn.Module):
 
     def forward(
         self,
-        shown: Shown,
+        outputs: TeacherOutputs,
         student_logits: Tensor,
         labels: Tensor,
         members: tuple[str, ...],
@@ -54,24 +54,27 @@ class Combination(nn.Module):
         training: bool,
     ) -> Target:
         """Targets (M, B, C), and the weight (M, B) or (M, 1) of each; None for a teacher that is alone."""
-        assert shown.logits is not None
-        if len(members) == 1 and shown.competence is None:
-            return shown.logits, None
-        one = len(set(temperatures)) == 1
+        assert outputs.logits is not None
+        if len(members) == 1 and outputs.competence is None:
+            return outputs.logits, None
+        temperature: float | Tensor = temperatures[0]
+        if len(set(temperatures)) > 1:
+            each = torch.tensor(temperatures, dtype=outputs.logits.dtype)[:, None, None]
+            temperature = to_device(each, outputs.logits.device)
         given = {
-            "logits": shown.logits,
+            "logits": outputs.logits,
             "student_logits": student_logits,
             "labels": labels,
             "members": members,
-            "temperature": temperatures[0] if one else shown.logits.new_tensor(temperatures)[:, None, None],
+            "temperature": temperature,
         }
         made = self.strategy(**{need: given[need] for need in self.needs})
-        logits, weights = (shown.logits, made) if isinstance(made, Tensor) else made
+        logits, weights = (outputs.logits, made) if isinstance(made, Tensor) else made
         assert weights is not None
         if self.dropout and training:
             weights = drop(weights, self.dropout)
-        if shown.competence is not None:
-            weights = among_competent(weights, shown.competence[:, labels])
+        if outputs.competence is not None:
+            weights = among_competent(weights, outputs.competence[:, labels])
         return logits, weights
 
 
@@ -107,18 +110,18 @@ class Objective(nn.Module):
     def advance(self, progress: float) -> bool:
         """Set how much of the training is done. Returns whether any loss that acts now needs a teacher.
 
-        Losses with parameters act as long as they are here: DDP waits for the gradient of each of these.
+        Losses with parameters act from start to end: DDP waits for the gradients of all parameters.
         """
         self.progress = progress
         weights = [(term, term.weight_at(progress)) for term in self.terms]
         self.acting = [(term, w) for term, w in weights if w or isinstance(term.call, nn.Module)]
         return any(term.taught for term, _ in self.acting)
 
-    def forward(self, batch: Batch, shown: Shown) -> tuple[Tensor, Tensor]:
-        """The objective (), and what to tell of it, detached: itself, and each loss, unweighted."""
+    def forward(self, batch: Batch, outputs: TeacherOutputs) -> tuple[Tensor, Tensor]:
+        """The objective (), and, detached, the objective and each loss, unweighted, (1 + losses,)."""
         images = batch.images.requires_grad_() if self._gradients else batch.images
         # Soft targets of a high temperature differ by less than half precision can tell.
-        logits = full(self.student(images))
+        logits = at_least_float32(self.student(images))
         features = self.taps.take()
         given: dict[str, Any] = {
             "student_logits": logits,
@@ -135,7 +138,7 @@ class Objective(nn.Module):
         def target(temperatures: tuple[float, ...]) -> Target:
             if temperatures not in targets:
                 targets[temperatures] = self.combine(
-                    shown, logits.detach(), batch.labels, self.members, temperatures, self.training
+                    outputs, logits.detach(), batch.labels, self.members, temperatures, self.training
                 )
             return targets[temperatures]
 
@@ -144,8 +147,8 @@ class Objective(nn.Module):
         for term, weight in self.acting:
             arguments = {need: given[need] for need in term.needs if need in given}
             if term.student_layers:
-                arguments |= _layers(term, features, shown)
-            value = self._value(term, arguments, shown, target, batch)
+                arguments |= _layers(term, features, outputs)
+            value = self._value(term, arguments, outputs, target, batch)
             weighted.append(value if weight == 1 else weight * value)
             values[term.label] = values[term.label] + value if term.label in values else value
         total = _sum(weighted) if weighted else logits.sum() * 0
@@ -158,7 +161,7 @@ class Objective(nn.Module):
         self,
         term: Term,
         arguments: dict[str, Any],
-        shown: Shown,
+        outputs: TeacherOutputs,
         target: Callable[[tuple[float, ...]], Target],
         batch: Batch,
     ) -> Tensor:
@@ -168,7 +171,7 @@ class Objective(nn.Module):
             alone = len(given[0]) == 1 < len(self.members)
             options = [term.options_at(self.progress, name) for name in self.members]
             options = [_mean(options)] if alone else options
-            return over_members(term, arguments, options, shown, given, batch.labels)
+            return over_members(term, arguments, options, outputs, given, batch.labels)
         arguments |= term.options_at(self.progress)
         value = term.call(**arguments)
         if batch.mixed is not None and term.of_labels:
@@ -178,12 +181,12 @@ class Objective(nn.Module):
             return value.mean()
         _, weights = target(self._temperatures(self._response))
         assert weights is not None
-        if len(weights) == 1:  # The outputs were merged: nothing tells the teachers apart.
+        if len(weights) == 1:  # The outputs were merged: the teachers have no weights of their own.
             return value.mean() / len(self.members)
         return weighed(value, weights[self.members.index(term.teacher)])
 
     def _temperatures(self, term: Term | None) -> tuple[float, ...]:
-        """The temperature at which each member is asked: that of a loss."""
+        """Each member's temperature, from this loss; 1 if it has none."""
         if term is None or "temperature" not in term.varying:
             return (1.0,) * len(self.members)
         return tuple(term.options_at(self.progress, name)["temperature"] for name in self.members)
@@ -193,9 +196,9 @@ class Objective(nn.Module):
         self.taps.close()
 
 
-def _layers(term: Term, features: Mapping[str, Tensor], shown: Shown) -> dict[str, Any]:
+def _layers(term: Term, features: Mapping[str, Tensor], outputs: TeacherOutputs) -> dict[str, Any]:
     student = [features[path] for path in term.student_layers]
-    teacher = [shown.features[place] for place in term.teacher_layers]
+    teacher = [outputs.features[place] for place in term.teacher_layers]
     given = {
         "student_feature": student[0],
         "teacher_feature": teacher[0],
@@ -209,7 +212,7 @@ def over_members(
     term: Term,
     arguments: Mapping[str, Any],
     options: list[dict[str, Any]],
-    shown: Shown,
+    outputs: TeacherOutputs,
     target: Target,
     labels: Tensor,
 ) -> Tensor:
@@ -219,8 +222,8 @@ def over_members(
     for index, logits in enumerate(targets):
         weight = None if weights is None else weights[index]
         theirs = {"teacher_logits": logits} if "teacher_logits" in term.needs else {}
-        if shown.image_gradients is not None and "teacher_image_gradient" in term.needs:
-            theirs["teacher_image_gradient"] = shown.image_gradients[index]
+        if outputs.image_gradients is not None and "teacher_image_gradient" in term.needs:
+            theirs["teacher_image_gradient"] = outputs.image_gradients[index]
         passed = passing(term.only, logits, labels)
         if passed is not None and term.part.facts.get("relates_images"):
             parts.append(_on_rows(term, {**arguments, **theirs}, options[index], weight, passed))
@@ -234,9 +237,9 @@ def passing(only: Filter, logits: Tensor, labels: Tensor) -> Tensor | None:
     """Whether each image passes a filter (B,), by a teacher's logits (B, C); None where all do."""
     if not (only.correct or only.confidence):
         return None
-    sure, said = logits.float().softmax(1).max(1)
-    right = said == labels if only.correct else torch.ones_like(labels, dtype=torch.bool)
-    passed: Tensor = (sure >= only.confidence) & right
+    confidence, predicted = logits.float().softmax(1).max(1)
+    right = predicted == labels if only.correct else torch.ones_like(labels, dtype=torch.bool)
+    passed: Tensor = (confidence >= only.confidence) & right
     return passed
 
 
@@ -247,7 +250,11 @@ def _on_rows(
     weight: Tensor | None,
     passed: Tensor,
 ) -> Tensor:
-    """A loss that relates the images of a batch, on those that pass; still a mean over all of them."""
+    """A loss that relates the images of a batch, on those that pass; still a mean over all of them.
+
+    It has to know how many these are, for which the CPU waits for a GPU: masked, such a loss would see pairs
+    with images that did not pass.
+    """
     rows = {
         key: value[passed] if isinstance(value, Tensor) and len(value) == len(passed) else value
         for key, value in arguments.items()

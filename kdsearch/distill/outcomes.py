@@ -1,7 +1,7 @@
-"""What a teacher says of every image in every view that there is of it, whatever the seed.
+"""A teacher's logits for every augmented variant of every image.
 
-A crop with a border of 4 pixels and a flip can show an image in 162 ways. So few fit in one file, a row for
-each image in each view, filled in the order in which trainings meet them and read by all that follow.
+A crop with a border of 4 pixels and a flip has 162 variants of an image. So few fit in one file, with a row
+for each variant of each image, filled as trainings meet them and read by all later ones, whatever their seed.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _BASE = 0x9E3779B97F4A7C15
 class Outcomes:
     """Rows of values (count, width) in a file that any number of processes read and write at once.
 
-    Each row ends with a checksum of its number and its values. One that was never written, that its writer
-    was killed in, that two wrote at once or that was damaged does not match it, and counts as not there.
+    Each row ends with a checksum of its number and its values. A row that was never written, that is half
+    written, that two processes wrote at once or that is damaged does not match it, and counts as missing.
     """
 
     def __init__(self, cells: Tensor, dtype: torch.dtype) -> None:
@@ -43,16 +43,16 @@ class Outcomes:
         """
         self._cells, self._dtype = cells, dtype
         self._width = cells.shape[1] - 4 // cells.element_size()
-        self._told = False
+        self._warned = False
 
     def read(self, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Rows by their numbers (n,): values (n, width), and whether each is there, (n,)."""
         cells = self._cells[keys]
-        values, told = cells[:, : self._width].contiguous(), cells[:, self._width :]
-        there = (told == self._checksums(keys, values)).all(1)
-        if not self._told and bool((~there & told.any(1)).any()):
+        values, checksums = cells[:, : self._width].contiguous(), cells[:, self._width :]
+        there = (checksums == self._checksums(keys, values)).all(1)
+        if not self._warned and bool((~there & checksums.any(1)).any()):
             _log.warning("some rows in the teacher bank are damaged: their teacher is run again")
-            self._told = True
+            self._warned = True
         return values.view(self._dtype), there
 
     def write(self, keys: Tensor, values: Tensor) -> None:
@@ -75,7 +75,7 @@ def outcomes(
 
     Args:
         bank: Where the file lies.
-        about: All that determines the output, as plain values; what is found under it is trusted.
+        about: All that determines the output, as plain values.
         shape: How many rows, and how long each.
         dtype: In which they are kept.
     """
@@ -94,7 +94,7 @@ def outcomes(
             _make(path, size)
             if not path.exists():
                 return None
-        # Not `torch.from_file`, which makes a file, its space not reserved, where one has just been removed.
+        # Not `torch.from_file`, which creates a missing file without reserving its space.
         kept = np.memmap(path, _BITS[dtype.itemsize], "r+", shape=cells)
         return Outcomes(torch.from_numpy(kept), dtype)
     except (OSError, ValueError) as error:
@@ -103,7 +103,7 @@ def outcomes(
 
 
 def _make(path: Path, size: int) -> None:
-    """Make a file of zeros, once, whoever else wants it too; its space is reserved."""
+    """Make a file of zeros with its space reserved, once, though several processes may try."""
     part = path.with_suffix(".part")
     file = os.open(part, os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a search and needs the data and the models to be seen."""
+"""Checks of a search that need its data and models."""
 
 from __future__ import annotations
 

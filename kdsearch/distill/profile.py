@@ -1,4 +1,4 @@
-"""Where the time of a trial goes: seconds by phase, and a trace of a few of its steps."""
+"""Where the time of a trial goes: seconds by activity, and a trace of a few of its steps."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
     import torch
     from torch.profiler import profile, record_function
 
-Phase = Literal[
+Activity = Literal[
     "data", "teacher", "forward", "backward", "optimiser", "evaluation", "tracing", "other", "idle"
 ]
 
-#: In a trial's folder: the seconds of each phase, and Chrome's trace of the steps after the first of these.
+#: Files in a trial's folder: the seconds of each activity, and a trace in Chrome's format of the steps after
+#: the first of these.
 TABLE, TRACE = "profile.csv", "trace.json.gz"
 _FIRST, _LAST = 1, 4
 
 
 class Profile:
-    """A stopwatch that is always on one phase.
+    """A stopwatch that is always on one activity.
 
-    On a GPU it waits for what was started before, at each change of phase: otherwise the wait for one phase
-    would be counted as another's.
+    On a GPU it waits at each change of activity for what was started before: otherwise the wait for one would
+    be counted as another's.
     """
 
     def __init__(self, folder: Path, device: torch.device, idle: float) -> None:
@@ -39,31 +40,31 @@ class Profile:
         """
         self.seconds: defaultdict[str, float] = defaultdict(float, idle=idle)
         self._folder, self._device = folder, device
-        self._phase: Phase = "other"
+        self._activity: Activity = "other"
         self._since = time.perf_counter()
         self._steps = 0
         self._tracer: profile | None = None
         self._named: record_function | None = None
 
-    def begin(self, phase: Phase) -> None:
-        """The time from now on goes to `phase`. A step goes from its `data` to the next one's."""
-        self._take(phase)
-        self._steps += phase == "teacher"
-        if phase == "data" and self._steps in (_FIRST, _LAST):
+    def begin(self, activity: Activity) -> None:
+        """The time from now on goes to `activity`. A step goes from its `data` to the next one's."""
+        self._take(activity)
+        self._steps += activity == "teacher"
+        if activity == "data" and self._steps in (_FIRST, _LAST):
             self._take("tracing")
             self._start() if self._steps == _FIRST else self._stop()
-            self._take(phase)
+            self._take(activity)
         if self._tracer is not None:
-            self._name(phase)
+            self._name(activity)
 
-    def _take(self, phase: Phase) -> None:
+    def _take(self, activity: Activity) -> None:
         if self._device.type == "cuda":
             import torch
 
             torch.cuda.synchronize(self._device)
         now = time.perf_counter()
-        self.seconds[self._phase] += now - self._since
-        self._phase, self._since = phase, now
+        self.seconds[self._activity] += now - self._since
+        self._activity, self._since = activity, now
 
     def _start(self) -> None:
         if self._tracer is not None:
@@ -74,13 +75,13 @@ class Profile:
         self._tracer = profile(activities=[ProfilerActivity.CPU, *cuda])
         self._tracer.start()
 
-    def _name(self, phase: Phase | None) -> None:
-        """Let the trace show the phase over what it calls."""
+    def _name(self, activity: Activity | None) -> None:
+        """Let the trace show the activity over what it calls."""
         from torch.profiler import record_function
 
         if self._named is not None:
             self._named.__exit__(None, None, None)
-        self._named = None if phase is None else record_function(phase)
+        self._named = None if activity is None else record_function(activity)
         if self._named is not None:
             self._named.__enter__()  # type: ignore[no-untyped-call]
 
@@ -112,13 +113,13 @@ def profiled(folder: Path, device: torch.device, idle: float) -> Iterator[Profil
 
 
 def shares(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
-    """Each phase with its seconds and its share of all, in the order in which a trial goes through them."""
+    """Each activity with its seconds and its share of the whole, in the order of a trial."""
     whole = sum(seconds.values()) or 1.0
-    return [(name, seconds.get(name, 0.0), seconds.get(name, 0.0) / whole) for name in get_args(Phase)]
+    return [(name, seconds.get(name, 0.0), seconds.get(name, 0.0) / whole) for name in get_args(Activity)]
 
 
 def write_seconds(seconds: Mapping[str, float], file: Path) -> None:
-    """Write a CSV with a row a phase."""
+    """Write a CSV with a row an activity."""
     with file.open("w", encoding="utf-8", newline="") as opened:
         rows = csv.writer(opened, lineterminator="\n")
         rows.writerow(("phase", "seconds", "share"))
@@ -126,13 +127,13 @@ def write_seconds(seconds: Mapping[str, float], file: Path) -> None:
 
 
 def as_text(seconds: Mapping[str, float]) -> str:
-    """The same as lines for people."""
+    """The same as lines of text."""
     rows = [f"{name:<12}{taken:>10.2f} s{share:>8.1%}" for name, taken, share in shares(seconds)]
     return "\n".join(rows)
 
 
 def summed(files: Iterable[Path]) -> dict[str, float]:
-    """The seconds by phase of several profiles together; those that are not there are passed over."""
+    """The seconds by activity of several profiles together; missing files are skipped."""
     total: defaultdict[str, float] = defaultdict(float)
     for file in files:
         if file.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -24,11 +24,13 @@ from kdsearch.types import Shape
 
 #: The splits that a student is scored on: each trial on the first, members of the front on both.
 SplitName = Literal["validation", "test"]
+#: Of a device's free memory, what the images may fill: the rest is for models and activations.
+DEVICE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Images to learn from (`train`), to score trials on (`validation`) and for the very end (`test`).
+    """Images to train on (`train`), to score trials on (`validation`) and for the final score (`test`).
 
     `mean` and `std` (C,) are those of `train`, in units of [0, 1].
     """
@@ -86,18 +88,41 @@ class Resident:
         self.store = store
         self.device = device
         self._splits: dict[str, Splits] = {}
+        self._placed: dict[str, Splits] = {}
         self._teachers: dict[str, nn.Module] = {}
         self._digests: dict[str, str] = {}
         self._bank: Bank | None = None
-        self._said: dict[tuple[str, str], Tensor] = {}
+        self._logits: dict[tuple[str, str], Tensor] = {}
 
     def splits(self, spec: Spec) -> Splits:
         """The split data of a config."""
-        key = digest(spec.tree("data") | {"seed": spec.search.seed})
+        key = _data_key(spec)
         if key not in self._splits:
             self._splits.clear()
             self._splits[key] = split(load_dataset(spec.data), spec.data.validation, spec.search.seed)
         return self._splits[key]
+
+    def placed(self, spec: Spec) -> Splits:
+        """The split data of a config, with what every trial learns from and is scored on on the device.
+
+        It is copied there once. On the host stay test images, which few students are scored on, and all where
+        they would take more than `DEVICE_SHARE` of the device's free memory.
+        """
+        splits = self.splits(spec)
+        if self.device.type != "cuda":
+            return splits
+        key = _data_key(spec)
+        if key not in self._placed:
+            self._placed.clear()
+            # Workers that share a GPU share its memory.
+            room = (
+                DEVICE_SHARE * min(1, spec.compute.gpus_per_worker) * torch.cuda.mem_get_info(self.device)[0]
+            )
+            if splits.train.images.nbytes + splits.validation.images.nbytes <= room:
+                train, validation = splits.train.to(self.device), splits.validation.to(self.device)
+                splits = replace(splits, train=train, validation=validation)
+            self._placed[key] = splits
+        return self._placed[key]
 
     def teacher(self, spec: Spec, name: str) -> nn.Module:
         """A trained teacher of a config, frozen and in eval mode.
@@ -111,13 +136,16 @@ class Resident:
             if record is None:
                 raise KdsearchError(f"the teacher '{name}' is not in {self.store.folder}: train it first")
             splits = self.splits(spec)
-            # Seeded, so that whether a teacher was loaded before leaves no trace in the random numbers.
+            # Seeded, so that random numbers do not depend on whether the teacher was loaded before.
             known = spec.teachers[name].classes or splits.classes
             model = models.build(_plain(spec, name), splits.shape, len(known), seed=0)
             path = self.store.path(record)
             models.load_weights(model, path)
             self._digests[key] = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
-            self._teachers[key] = model.to(self.device).eval().requires_grad_(False)
+            model = model.to(self.device).eval().requires_grad_(False)
+            if self.device.type == "cuda":
+                model = model.to(memory_format=torch.channels_last)
+            self._teachers[key] = model
         return self._teachers[key]
 
     def digest(self, spec: Spec, name: str) -> str:
@@ -126,7 +154,7 @@ class Resident:
         return self._digests[teacher_key(spec, name)]
 
     def bank(self, spec: Spec) -> Bank | None:
-        """Where teachers' outputs are kept; None where the spec wants none of it."""
+        """Where teachers' outputs are kept; None where the spec disables it."""
         if not spec.bank.enabled:
             return None
         if self._bank is None:
@@ -137,24 +165,28 @@ class Resident:
         return self._bank
 
     def teacher_logits(self, spec: Spec, name: str, split: SplitName) -> Tensor:
-        """What a trained teacher says of a split, (N, classes) float32 on the CPU, computed once.
+        """The logits of a trained teacher for a split, (N, classes) float32 on the CPU, computed once.
 
-        NaN for images of classes that it does not know: a specialist has nothing to say of them.
+        NaN for images of classes that a specialist does not know.
 
         Raises:
             KdsearchError: When it has not been trained yet.
         """
         key = (teacher_key(spec, name), split)
-        if key not in self._said:
-            splits = self.splits(spec)
+        if key not in self._logits:
+            splits = self.placed(spec)
             teacher, images = self.teacher(spec, name), splits.scored(split)
             logits, labels = predict(teacher, images, splits.mean, splits.std, device=self.device)
             if names := spec.teachers[name].classes:
                 known = torch.tensor([splits.classes.index(c) for c in names])
                 logits = widened(logits, known, len(splits.classes))
                 logits[~torch.isin(labels, known)] = torch.nan
-            self._said[key] = logits
-        return self._said[key]
+            self._logits[key] = logits
+        return self._logits[key]
+
+
+def _data_key(spec: Spec) -> str:
+    return digest(spec.tree("data") | {"seed": spec.search.seed})
 
 
 def _plain(spec: Spec, name: str) -> Mapping[str, Any]:

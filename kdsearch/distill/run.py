@@ -42,13 +42,13 @@ def run(
         config: A spec with nothing left to search, its layers given by paths.
         resident: Data and teachers.
         worker: Where it runs.
-        report: Told the metrics of each epoch; training ends early when it returns False.
+        report: Called with the metrics of each epoch; training ends early when it returns False.
         timings: Times the student, before it is trained, for objectives that need it; None leaves them out.
         weights_seed: Tells apart the initial weights of equal configs.
         repeat: 0 in a search; another number gives fresh initial weights, and fresh batches in a fresh order,
             on the same split and from the same teachers.
-        checkpoint: Gone on from, and kept up to date; None for none.
-        profile: Told what the time is spent on.
+        checkpoint: Training resumes from it and saves to it; None disables checkpoints.
+        profile: Receives the start of each activity.
 
     Returns:
         The student, and the final metrics: every objective on the validation split, and the loss.
@@ -72,19 +72,19 @@ def run(
         student = student.to(memory_format=torch.channels_last)
     torch.manual_seed(seed)
     metrics: dict[str, float] = {}
-    loop = batches(config, splits, worker, seed=order)
-    for told in checkpoint.told if checkpoint else ():
-        report(told)
+    batches = make_batches(config, resident.placed(config), worker, seed=order)
+    for past in checkpoint.history if checkpoint else ():
+        report(past)
     for phase in phases(config):
         if checkpoint and checkpoint.epoch >= phase.epochs.stop:
             continue
-        keep = partial(shelves, config, phase.optim.precision, resident, loop, worker)
+        keep = partial(shelves, config, phase.optim.precision, resident, batches, worker)
         teachers, objective = assemble(config, phase.losses, student, resident, splits, keep=keep)
         try:
             metrics = distill(
                 objective.to(worker.device),
                 teachers,
-                loop,
+                batches,
                 phase.optim,
                 epochs=phase.epochs,
                 evaluate=partial(score, student, config, resident, figures),
@@ -109,7 +109,7 @@ def run(
     return student, final | result | {"seconds": time.perf_counter() - started}
 
 
-def batches(config: Spec, splits: Splits, worker: Worker, *, seed: int | None = None) -> Batches:
+def make_batches(config: Spec, splits: Splits, worker: Worker, *, seed: int | None = None) -> Batches:
     """The training batches of a config for one of its workers; by default with the config's seed."""
     augment = config.data.augment
     return Batches(

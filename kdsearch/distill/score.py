@@ -1,4 +1,4 @@
-"""What a model is worth on a split: every figure that follows from its predictions."""
+"""Scores a model on a split: every figure that follows from its predictions."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def score(
     split: SplitName = "validation",
 ) -> dict[str, float]:
     """Those of the figures that follow from predictions on a split, by metric."""
-    splits = resident.splits(config)
+    splits = resident.placed(config)
     logits, labels = predict(model, splits.scored(split), splits.mean, splits.std, device=resident.device)
     figures = list(figures)
     return measure_predictions(
@@ -73,7 +73,7 @@ def score_trained(
     figures: Iterable[Figure],
     split: SplitName = "validation",
 ) -> dict[str, float]:
-    """Those of the figures that ask the trained student about images of their own making, by metric."""
+    """Those of the figures that show the trained student images of their own making, by metric."""
     splits = resident.splits(config)
     images = splits.scored(split)
     answer = answering(model, splits, resident.device)
@@ -81,9 +81,9 @@ def score_trained(
 
 
 def free_figures(config: Spec) -> list[Figure]:
-    """Every objective of kdsearch's own that predictions tell without an option, for the end of a search.
+    """Every built-in objective that follows from predictions and needs no option, for the end of a search.
 
-    Those that compare with teachers only for a student that has some.
+    Those that compare with teachers are included only for a student that has some.
     """
     following = [part for part in parts("objective").values() if basis_of(part) == "predictions"]
     taught = bool(config.distill.teachers.members)
@@ -91,8 +91,8 @@ def free_figures(config: Spec) -> list[Figure]:
 
 
 def write_classes(model: nn.Module, config: Spec, resident: Resident, file: Path) -> None:
-    """Write a CSV with a row a split and class: how many images the class has, and the accuracy on them."""
-    splits = resident.splits(config)
+    """Write a CSV with a row for each split and class: how many images it has, and the accuracy on them."""
+    splits = resident.placed(config)
     names: list[SplitName] = ["validation", "test"] if splits.test is not None else ["validation"]
     with file.open("w", encoding="utf-8", newline="") as opened:
         rows = csv.writer(opened, lineterminator="\n")
@@ -119,7 +119,7 @@ def answering(model: nn.Module, splits: Splits, device: torch.device) -> Callabl
 def _teacher_logits(
     config: Spec, resident: Resident, figures: Iterable[Figure], split: SplitName
 ) -> Mapping[str, Tensor]:
-    """What the teachers that some figure looks at say of a split."""
+    """The logits for a split of the teachers that some figure compares with."""
     asking = [figure for figure in figures if "teacher_logits" in figure.part.needs]
     if not asking:
         return {}

@@ -51,7 +51,7 @@ class Session:
         Args:
             storage: The folder that holds teachers and timings.
             worker: Where configs run.
-            elsewhere: Times the student of a config on the device that counts; by default it is this one.
+            elsewhere: Times the student of a config on the device that it ships to; by default this one does.
         """
         self._elsewhere = elsewhere
         self.store = TeacherStore(storage / "teachers")
@@ -172,7 +172,7 @@ class Session:
         return Checkpoint(path, about, config.compute.checkpoint_every, rank=rank, world_size=world_size)
 
     def finish(self, config: Spec, weights: Path) -> dict[str, Any]:
-        """Figures that are taken once, at the end: all that the test split tells, and timings with nothing
+        """Figures that are taken once, at the end: those of the test split, and timings with nothing running
         beside them.
 
         The accuracy of each class goes to `classes.csv` beside the weights.
@@ -186,7 +186,7 @@ class Session:
         return final | conditions(student.deployment.device, student.deployment.runtime)
 
     def test(self, config: Spec, weights: Path) -> dict[str, float]:
-        """All that the test split tells of a trained student as it ships, as `test_…`."""
+        """Every figure of a trained student on the test split, in the form that ships, as `test_…`."""
         return self._test(self._shipped(self._student(config, weights), config, weights.parent), config)
 
     def _test(self, student: DeployedModel, config: Spec) -> dict[str, float]:
@@ -198,7 +198,7 @@ class Session:
         return {f"test_{name}": value for name, value in scores.items()}
 
     def untrained(self, config: Spec, folder: Path) -> dict[str, float]:
-        """What a student that has learned nothing yet comes to, by metric; `folder` is for what it writes."""
+        """The metrics of an untrained student; `folder` is for its files."""
         splits, figures = self.resident.splits(config), figures_of(config)
         tree, device = config.tree(), self.worker.device
         shape, classes = splits.shape, len(splits.classes)
@@ -210,7 +210,7 @@ class Session:
         return found | self._time(form, config) | score(form, config, self.resident, figures)
 
     def _as_shipped(self, student: nn.Module, config: Spec, folder: Path) -> dict[str, float]:
-        """Figures of what ships in place of those of the trained student, and how far they are apart."""
+        """Figures of the form that ships, to replace the trained student's, and how far the two differ."""
         splits, figures = self.resident.splits(config), figures_of(config)
         convert(student, config, splits, folder)
         form = self._shipped(student, config, folder)
@@ -258,7 +258,7 @@ def ensure_teachers(
     Args:
         spec: Names the teachers.
         session: Trains them.
-        report: Told a teacher's name and what is happening to it.
+        report: Called with a teacher's name and its progress.
     """
     records = {}
     for name in spec.teachers:

@@ -24,12 +24,12 @@ from kdsearch.spec import Deploy, Spec, asks_for_gpu, decisive
 
 
 def is_converted(form: Deploy) -> bool:
-    """Whether something else ships than the weights as they were trained."""
+    """Whether the form that ships differs from the trained weights."""
     return (form.format, form.precision) != ("torch", "fp32")
 
 
 def timed_as(config: Spec) -> dict[str, Any]:
-    """What a latency is kept under: the architecture and, where it is called in another way, its form."""
+    """The key of a latency: the architecture and, unless it is the default, the form."""
     tree = config.tree()
     form = decisive(tree["deploy"])
     return {**tree["student"], **({"deploy": form} if form else {})}
@@ -51,7 +51,7 @@ def place_of(form: Deploy, device: torch.device) -> torch.device:
 
 
 def check_runtime(spec: Spec) -> None:
-    """Raise InputError when graphs should run on a GPU, and the ONNX Runtime of this machine knows none."""
+    """Raise InputError when graphs should run on a GPU, and this machine's ONNX Runtime supports none."""
     if asks_for_gpu(spec.deploy, format="onnx") and not has_runtime("cuda"):
         raise InputError("deploy.device: 'cuda': this build of ONNX Runtime has none; onnxruntime-gpu has")
 

@@ -26,13 +26,14 @@ def widened(logits: Tensor, known: Tensor, classes: int) -> Tensor:
 
 
 def competence(known: Sequence[Tensor | None], classes: int) -> Tensor | None:
-    """Which of K teachers knows which class, (K, classes); None where all know all."""
-    if all(columns is None for columns in known):
+    """Which of K teachers knows which class, (K, classes), where `known` is; None where all know all."""
+    devices = [columns.device for columns in known if columns is not None]
+    if not devices:
         return None
-    table = torch.ones(len(known), classes)
+    table = torch.ones(len(known), classes, device=devices[0])
     for row, columns in zip(table, known, strict=True):
         if columns is not None:
-            row.zero_()[columns.cpu()] = 1
+            row.zero_()[columns] = 1
     return table
 
 

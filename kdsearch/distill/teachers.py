@@ -18,7 +18,7 @@ from kdsearch.space import digest
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import fetch, send
 
-#: Seconds between two looks whether somebody else is done with a teacher.
+#: Seconds between two checks whether another process is done with a teacher.
 _LOOK = 0.5
 
 
@@ -39,7 +39,7 @@ def teacher_config(spec: Spec, name: str) -> Spec:
 
 
 def copy_number(spec: Spec, name: str) -> int:
-    """How many teachers of the same definition stand before this one: it sets their initial weights apart."""
+    """How many teachers of the same definition precede this one: it makes their initial weights differ."""
     return [other for other in spec.teachers if spec.teachers[other] == spec.teachers[name]].index(name)
 
 
@@ -70,7 +70,7 @@ def teacher_key(spec: Spec, name: str) -> str:
 
 @lru_cache(maxsize=64)
 def _file_digest(path: Path, size: int, changed: int) -> str:
-    """Of a file as it was at a time: every trial asks for its teachers, and these may be large."""
+    """Cached by size and time of change: every trial needs its teachers, whose files may be large."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -86,7 +86,7 @@ class TeacherStore:
         return self.folder / f"{key}.safetensors"
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """What is known of a finished teacher; None before it is there, whole: it is trained again."""
+        """The record of a finished teacher whose weights are whole; None where it must be trained."""
         path = self.folder / f"{key}.json"
         if not path.exists():
             fetch(path)

@@ -31,10 +31,10 @@ class Sides:
 
 @dataclass(frozen=True)
 class Term:
-    """One loss at work. Its layers are paths: the student's, and those of teachers as (teacher, path).
+    """One loss between certain layers. These are paths: the student's, and teachers' as (teacher, path).
 
-    `weight`, and the options in `varying`, may be schedules. `teacher` is the one whose layers it looks at,
-    where it looks at those of one.
+    `weight` and the options in `varying` may be schedules. `teacher` is the one whose layers it compares,
+    if there is one.
     """
 
     label: str
@@ -59,7 +59,7 @@ class Term:
 
     @property
     def of_labels(self) -> bool:
-        """Whether it compares nothing but what the student says with labels."""
+        """Whether it compares only the student's logits with labels."""
         return of_labels(self.part)
 
     @property
@@ -77,7 +77,7 @@ class Term:
 
 
 def of_labels(part: Part) -> bool:
-    """Whether a loss compares nothing but what the student says with labels: an image may then have two."""
+    """Whether a loss compares only the student's logits with labels: an image may then have two."""
     return "labels" in part.needs and {"labels", "student_logits", "images"}.issuperset(part.needs)
 
 
@@ -122,22 +122,18 @@ def _matched(part: Part, matches: list[Match] | None, sides: Sides) -> Iterator[
         yield [], []
     else:
         for match in matches:
-            near, far = _layers(match, sides)
+            student, teacher = _layers(match, sides)
             if "student_features" in part.needs:
-                yield near, far
+                yield student, teacher
             else:
-                yield from (([a], [b]) for a, b in zip(near, far, strict=True))
+                yield from (([a], [b]) for a, b in zip(student, teacher, strict=True))
 
 
 def _read_by_classifier(every: list[Layer], width: int) -> Layer:
-    """What comes before a model's classifier, of so many channels: a map, if there is one."""
+    """The layer before a model's classifier, of `width` channels: a map, if there is one."""
     last = max(index for index, layer in enumerate(every) if "." not in layer.path)
     wide = [layer for layer in every[:last] if layer.shape[0] == width]
-    return next((layer for layer in reversed(wide) if _is_map(layer)), wide[-1])
-
-
-def _is_map(layer: Layer) -> bool:
-    return len(layer.shape) == 3 and layer.shape[1] * layer.shape[2] > 1
+    return next((layer for layer in reversed(wide) if layer.is_map), wide[-1])
 
 
 def _layers(match: Match, sides: Sides) -> _Matched:
@@ -145,10 +141,10 @@ def _layers(match: Match, sides: Sides) -> _Matched:
     if match.pairs == "all":
         return sides.student.hintable, [(name, layer) for layer in hints]
     assert isinstance(match.pairs, list), "in a config, rules have become pairs"
-    student = {layer.path: layer for layer in sides.student.every}
-    teacher = {layer.path: layer for layer in every}
-    near = [student[str(path)] for path, _ in match.pairs]
-    return near, [(name, teacher[str(path)]) for _, path in match.pairs]
+    by_path = {layer.path: layer for layer in sides.student.every}
+    teacher_by_path = {layer.path: layer for layer in every}
+    student = [by_path[str(path)] for path, _ in match.pairs]
+    return student, [(name, teacher_by_path[str(path)]) for _, path in match.pairs]
 
 
 def _instance(

@@ -1,4 +1,4 @@
-"""The value of the moment of what changes while a student trains."""
+"""The current values of weights and options that change while a student trains."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from kdsearch.spec import shape_of
 
 
 def value_at(value: Any, progress: float, teacher: str | None = None) -> Any:
-    """A constant as it is; a schedule, and what differs from teacher to teacher, as it is now.
+    """The current value: of a constant, of a schedule, or of one that differs from teacher to teacher.
 
     A schedule `{linear: [a, b], until: u}` goes from a at the start to b at progress u, on a straight line or
     half a cosine wave, and stays there.
 
     Args:
-        value: As a config has it.
+        value: As in a config.
         progress: How much of the training is done, from 0 to 1.
         teacher: Whose value it is.
     """

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: About what a CUDA context takes with the kernels that a training loads. It cannot be measured here: what is
+#: taken of a GPU is known for all of its processes together.
+CONTEXT_BYTES = 512 << 20
+
 
 def work(setup: dict[str, Any]) -> None:
     """The train loop of a worker group, for as long as the search lasts.
@@ -59,7 +63,8 @@ def work(setup: dict[str, Any]) -> None:
     torch.set_num_threads(worker.threads)
     if worker.device.type == "cuda" and setup["gpus"] < 1:
         # Other groups share the GPU: none may take more than its share of the memory.
-        torch.cuda.set_per_process_memory_fraction(setup["gpus"], worker.device)
+        _, total = torch.cuda.mem_get_info(worker.device)
+        torch.cuda.set_per_process_memory_fraction(memory_fraction(setup["gpus"], total), worker.device)
     # The first optimiser imports torch's compiler, which takes a second or more: better before this group
     # reports that it is up, and the next one starts beside it.
     torch.optim.SGD([torch.zeros(1)])
@@ -110,6 +115,14 @@ def work(setup: dict[str, Any]) -> None:
             # Others read it from the bucket, and this disk may be too small for a long search.
             shutil.rmtree(folder, ignore_errors=True)
         ended = time.perf_counter()
+
+
+def memory_fraction(share: float, total: int) -> float:
+    """What PyTorch may allocate of a GPU's `total` bytes, so that a process stays within its share of them.
+
+    The limit does not cover the CUDA context, which is taken off; at least half of the share is left.
+    """
+    return max(share - CONTEXT_BYTES / total, share / 2)
 
 
 def _is_drivers(folder: Path) -> bool:

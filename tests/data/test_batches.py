@@ -134,10 +134,11 @@ def test_batches_say_where_they_stand_in_an_epoch(batches):
 def test_images_of_one_view_can_be_seen_in_order(batches):
     loop = batches(augment=Augment())
     assert [(part.view, part.start) for part in loop.epoch(2)] == [(0, None)] * 3
-    parts = list(loop.every())
+    parts = list(loop.unaugmented())
     assert {len(part.labels) for part in parts} == {16}
     seen = {int(i): image for part in parts for i, image in zip(part.indices, part.images, strict=True)}
     assert sorted(seen) == list(range(50))
     for part in loop.epoch(0):
+        assert part.host_indices.tolist() == part.indices.tolist()
         for index, image in zip(part.indices, part.images, strict=True):
             assert torch.equal(seen[int(index)], image)

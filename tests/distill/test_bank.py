@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,13 +103,21 @@ PARTS = [
 @pytest.mark.parametrize(("kind", "name"), PARTS, ids=[name for _, name in PARTS])
 def test_the_bank_changes_no_figure_of_any_part(kind: str, name: str, storage: Path):
     distill = asks(kind, name)
+    shutil.rmtree(storage / "bank", ignore_errors=True)
     session, config = config_of(storage, distill)
     since = counting(session, config, "wide")
     filled, ran = curve(session, config, storage), since()
     read, ran_again = curve(session, config, storage), since()
-    session, config = config_of(storage, distill, bank={"enabled": False})
-    assert filled == read == curve(session, config, storage)
+    size = Bank(storage / "bank", 0).clear()
+    for bank in ({"enabled": False}, {"dtype": "fp32", "bytes": 6 * size // 10}):
+        session, config = config_of(storage, distill, bank=bank)
+        assert filled == read == curve(session, config, storage)
+    kept = Bank(storage / "bank", 0).used()
+    session, config = config_of(storage, distill, bank={"dtype": "fp16"})
+    halves = [metrics["loss"] for metrics in curve(session, config, storage)]
+    assert halves == pytest.approx([metrics["loss"] for metrics in filled], rel=1e-4)
     if not parts("loss").get(name) or "teacher_image_gradient" not in parts("loss")[name].needs:
+        assert 0 < kept <= 6 * size // 10
         assert ran_again <= 3  # the layers of a model are read off a pass or two
         assert ran >= ran_again
     else:

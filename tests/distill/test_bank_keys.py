@@ -11,7 +11,7 @@ import pytest
 
 from kdsearch import models
 from kdsearch.distill.banked import shelves
-from kdsearch.distill.run import batches
+from kdsearch.distill.run import make_batches
 from kdsearch.distill.session import Session, ensure_teachers, local_worker
 from kdsearch.distill.shelves import LOGITS
 from kdsearch.distill.worker import Worker
@@ -106,7 +106,7 @@ def test_each_of_two_workers_reads_its_own_share(tmp_path: Path):
     for turn in range(2):
         for rank in range(2):
             worker = Worker(session.worker.device, rank=rank, world_size=2)
-            loop = batches(config, splits, worker)
+            loop = make_batches(config, splits, worker)
             kept = shelves(config, "fp32", resident, loop, worker, {("wide", LOGITS): (10,)})
             assert kept is not None
             runs = 0

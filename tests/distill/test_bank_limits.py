@@ -179,6 +179,17 @@ def test_workers_that_share_a_gpu_share_what_may_lie_in_its_memory(tmp_path: Pat
     assert [target.read(view, slice(0, 4)).device.type for view in range(2)] == ["meta", "cpu"]
 
 
+def test_features_leave_room_for_logits_in_the_memory_of_a_gpu(tmp_path: Path):
+    bank = Bank(tmp_path, 10**6, torch.device("meta"), device_limit=10 * 48)
+    placed = {}
+    for kind, share in (("feature", 0.9), ("logits", 1.0)):
+        target = bank.shelf({"teacher": "t", "layer": kind}, (4, 3), torch.float32, share)
+        for view in range(12):
+            fill(target, view)
+        placed[kind] = [target.read(view, slice(0, 4)).device.type for view in range(12)].count("meta")
+    assert placed == {"feature": 9, "logits": 1}
+
+
 def test_a_teacher_that_only_hints_is_read_beside_one_whose_gradient_is_asked_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):

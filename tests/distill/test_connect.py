@@ -6,8 +6,8 @@ from torch import nn
 
 from kdsearch.distill.connect import (
     Embedding,
-    Norm,
     Regressor,
+    SafeBatchNorm,
     as_map,
     as_vector,
     map_shape,
@@ -80,7 +80,7 @@ def test_an_embedding_is_of_length_one():
 
 
 def test_a_norm_is_batch_normalisation_but_for_a_single_value():
-    norm, plain = Norm(3), nn.BatchNorm2d(3)
+    norm, plain = SafeBatchNorm(3), nn.BatchNorm2d(3)
     batch, single = torch.randn(4, 3, 2, 2), torch.randn(1, 3, 1, 1)
     torch.testing.assert_close(norm(batch), plain(batch))
     torch.testing.assert_close(norm(single), plain.eval()(single))

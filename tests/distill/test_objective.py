@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kdsearch.data import Batch
 from kdsearch.distill.layers import find_layers
 from kdsearch.distill.objective import Combination, Objective
-from kdsearch.distill.shown import NOTHING, Shown
+from kdsearch.distill.outputs import NOTHING, TeacherOutputs
 from kdsearch.distill.terms import Sides, make_terms
 from kdsearch.distill.varying import value_at, weight_at
 from kdsearch.spec import load_spec
@@ -57,10 +57,10 @@ def batch() -> Batch:
     return Batch(torch.randn(IMAGES, *SHAPE, generator=draw), labels, torch.arange(IMAGES))
 
 
-def shown(members: int = 3) -> Shown:
+def shown(members: int = 3) -> TeacherOutputs:
     draw = torch.Generator().manual_seed(2)
     features = {(name, "body"): torch.randn(IMAGES, WIDTH, 4, 4, generator=draw) for name in TEACHERS}
-    return Shown(3 * torch.randn(members, IMAGES, CLASSES, generator=draw), features)
+    return TeacherOutputs(3 * torch.randn(members, IMAGES, CLASSES, generator=draw), features)
 
 
 def softmax(logits: Any) -> Any:
@@ -113,7 +113,7 @@ def test_a_filtered_loss_between_images_sees_only_those_that_pass():
     assert 2 < passed.sum() < IMAGES
     p, q = softmax(student)[passed].T, softmax(teachers[0])[passed].T
     expected = (1 - np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(p, q, strict=True)])) * passed.mean()
-    total, _ = made(batch(), Shown(shown().logits[:1], {}))
+    total, _ = made(batch(), TeacherOutputs(shown().logits[:1], {}))
     assert total.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -199,7 +199,7 @@ def test_weight_and_temperature_follow_their_schedules():
     student, teachers = outputs(made)
     for progress in (0.0, 0.3, 0.8):
         made.advance(progress)
-        total, _ = made(batch(), Shown(shown().logits[:1], {}))
+        total, _ = made(batch(), TeacherOutputs(shown().logits[:1], {}))
         temperature = 2 + 6 * (1 + np.cos(np.pi * progress)) / 2
         expected = (1 - progress) * divergence(student, teachers[0], temperature).mean()
         assert total.item() == pytest.approx(expected, rel=1e-5)

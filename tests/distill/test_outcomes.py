@@ -15,7 +15,7 @@ from kdsearch.data import Augment, Batches, Images, statistics
 from kdsearch.distill.bank import Bank
 from kdsearch.distill.banked import shelves
 from kdsearch.distill.outcomes import Outcomes, outcomes
-from kdsearch.distill.run import batches
+from kdsearch.distill.run import make_batches
 from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.distill.worker import Worker
 from kdsearch.errors import InputError
@@ -159,11 +159,11 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path):
 
 @pytest.mark.parametrize("augment", [Augment(crop=2, flip=True), Augment(crop=1), Augment(flip=True)])
 def test_every_view_has_a_number_and_every_number_a_view(augment: Augment):
-    numbers = torch.arange(augment.outcomes)
+    numbers = torch.arange(augment.num_outcomes)
     assert torch.equal(augment.number(augment.view(numbers)), numbers)
     drawn = augment.draw(5000, (3, 6, 6), torch.Generator().manual_seed(0))
     assert augment.number(drawn).unique().tolist() == numbers.tolist()
-    assert Augment(crop=4, flip=True).outcomes == 162 and Augment(crop=4, cutout=3).outcomes == 0
+    assert Augment(crop=4, flip=True).num_outcomes == 162 and Augment(crop=4, cutout=3).num_outcomes == 0
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -175,8 +175,8 @@ def test_numbers_show_what_an_epoch_shows(rank: int):
     loop = Batches(images, batch_size=16, seed=3, **given)
     keys = loop.keys(4)
     seen = torch.cat([batch.images for batch in loop.epoch(4)])
-    assert torch.equal(loop.shown(keys), seen)
-    assert keys.max() < len(images) * loop.outcomes and len(keys.unique()) == loop.rows
+    assert torch.equal(loop.images_for(keys), seen)
+    assert keys.max() < len(images) * loop.num_outcomes and len(keys.unique()) == loop.rows
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "fp32"])
@@ -228,7 +228,7 @@ def test_another_number_of_workers_reads_what_the_first_has_left(tmp_path: Path)
         runs: list[int] = []
         for rank in range(workers):
             worker = Worker(session.worker.device, rank=rank, world_size=workers)
-            loop = batches(config, splits, worker)
+            loop = make_batches(config, splits, worker)
             kept = shelves(config, "fp32", session.resident, loop, worker, {("wide", LOGITS): (10,)})
             for batch in loop.epoch(0):
                 said = kept.answer("wide", [LOGITS], batch, run)[LOGITS]

@@ -37,13 +37,13 @@ def test_each_repeat_is_another_run_of_the_same_and_can_be_had_again(session_and
 
 
 def test_the_batches_of_a_repeat_come_in_another_order(session_and_config):
-    from kdsearch.distill.run import batches
+    from kdsearch.distill.run import make_batches
 
     session, config = session_and_config
     splits = session.resident.splits(config)
 
     def first(**options) -> list[int]:
-        return next(iter(batches(config, splits, session.worker, **options).epoch(0))).indices.tolist()
+        return next(iter(make_batches(config, splits, session.worker, **options).epoch(0))).indices.tolist()
 
     assert first() == first(seed=config.search.seed)
     assert first(seed=1 << 40) != first()

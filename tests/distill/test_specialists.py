@@ -8,8 +8,8 @@ import torch
 
 from kdsearch.data import Dataset, Images, only_classes
 from kdsearch.distill.objective import Combination
+from kdsearch.distill.outputs import TeacherOutputs
 from kdsearch.distill.session import Session, ensure_teachers, local_worker
-from kdsearch.distill.shown import Shown
 from kdsearch.distill.specialists import competence, widened
 from kdsearch.errors import InputError, SpecError
 from kdsearch.spec import load_spec
@@ -26,7 +26,7 @@ def test_images_go_to_the_teachers_that_know_their_class():
     labels = torch.tensor([0, 1, 2, 3])
     spec = load_spec({"data": "digits", "student": "mlp"})
     combine = Combination(spec.distill.teachers.combine, ("a", "b", "c"), 4, 0.0)
-    shown = Shown(torch.randn(3, 4, 4), {}, competence=competence(known, 4))
+    shown = TeacherOutputs(torch.randn(3, 4, 4), {}, competence=competence(known, 4))
     _, weights = combine(shown, torch.randn(4, 4), labels, ("a", "b", "c"), (1.0, 1.0, 1.0), True)
     expected = [[1 / 2, 1 / 3, 1 / 2, 1], [1 / 2, 1 / 3, 0, 0], [0, 1 / 3, 1 / 2, 0]]
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
@@ -35,7 +35,7 @@ def test_images_go_to_the_teachers_that_know_their_class():
 def test_an_image_that_no_teacher_knows_teaches_nothing():
     spec = load_spec({"data": "digits", "student": "mlp"})
     combine = Combination(spec.distill.teachers.combine, ("a",), 3, 0.0)
-    shown = Shown(torch.randn(1, 2, 3), {}, competence=competence([torch.tensor([0, 1])], 3))
+    shown = TeacherOutputs(torch.randn(1, 2, 3), {}, competence=competence([torch.tensor([0, 1])], 3))
     _, weights = combine(shown, torch.randn(2, 3), torch.tensor([1, 2]), ("a",), (1.0,), True)
     assert weights.tolist() == [[1, 0]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.ensembles._complement import complement
 from kdsearch.registry import register
 
@@ -19,6 +19,6 @@ def confidence(logits: Tensor, labels: Tensor) -> Tensor:
 
     The authors' code divides the loss by K once more, so that its weight of 1 is K here.
     """
-    log_probabilities = full(logits).log_softmax(2)
+    log_probabilities = at_least_float32(logits).log_softmax(2)
     index = labels.expand(len(logits), -1)[:, :, None]
     return complement((-log_probabilities.gather(2, index)[:, :, 0]).softmax(0))

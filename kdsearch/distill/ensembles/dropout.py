@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 
 
 def drop(weights: Tensor, rate: float) -> Tensor:
@@ -18,7 +18,7 @@ def drop(weights: Tensor, rate: float) -> Tensor:
         weights: Of K teachers, adding up to one over them.
         rate: From 0, which changes nothing, to 1, which never leaves anything and so changes nothing either.
     """
-    weights = full(weights)
+    weights = at_least_float32(weights)
     kept = weights * (torch.rand(len(weights), 1, device=weights.device) >= rate)
     total = kept.sum(0)
     return torch.where(total > 0, kept / total.clamp_min(1e-12), weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.ensembles._complement import complement
 from kdsearch.registry import register
 
@@ -21,5 +21,7 @@ def entropy(logits: Tensor) -> Tensor:
     The code published with CA-MKD, where this is a baseline, divides by K rather than K − 1: its weights add
     up to (K − 1)/K.
     """
-    entropies = torch.special.entr(full(logits).softmax(2)).sum(2) + 1e-12  # Else 0/0 where all are certain.
+    entropies = (
+        torch.special.entr(at_least_float32(logits).softmax(2)).sum(2) + 1e-12
+    )  # Else 0/0 where all are certain.
     return complement(entropies / entropies.sum(0))

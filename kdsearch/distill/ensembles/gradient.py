@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.ensembles._least_norm import least_norm
 from kdsearch.registry import register
 from kdsearch.types import Fraction, Searched
@@ -39,8 +39,10 @@ def gradient(
             mixture is the point of least norm in the convex hull, the multiple-gradient descent direction.
         unit: Take gradients of unit length, as the code's `svm_norm`.
     """
-    student = (full(student_logits) / temperature).softmax(-1)
-    gradients = (temperature * (student - (full(logits) / temperature).softmax(2))).mean(1).double()
+    student = (at_least_float32(student_logits) / temperature).softmax(-1)
+    gradients = (
+        (temperature * (student - (at_least_float32(logits) / temperature).softmax(2))).mean(1).double()
+    )
     lengths = torch.ones_like(gradients[:, :1])
     if unit:
         lengths = torch.linalg.vector_norm(gradients, dim=1, keepdim=True).clamp_min(1e-12)

@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 from kdsearch.types import Fraction, Searched
 
@@ -41,5 +41,5 @@ class learned(nn.Module):
         self.smoothing = smoothing
 
     def forward(self, logits: Tensor) -> Tensor:
-        scores = (self.theta[:, None] * full(logits).softmax(2)).sum(2)
+        scores = (self.theta[:, None] * at_least_float32(logits).softmax(2)).sum(2)
         return (1 - self.smoothing) * scores.softmax(0) + self.smoothing / len(scores)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 
 
@@ -25,7 +25,7 @@ def mean_logits(
     Args:
         normalise: `standardise` brings all teachers to one scale first.
     """
-    logits = full(logits)
+    logits = at_least_float32(logits)
     if normalise == "standardise":
         logits = logits - logits.mean(2, keepdim=True)
         spread = logits.square().mean((1, 2), keepdim=True).sqrt()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from kdsearch.data import to_device
 from kdsearch.registry import register
 from kdsearch.types import NonNegative
 
@@ -19,5 +21,5 @@ def weighted(
             them evenly over the simplex with `{simplex: all}`.
     """
     given = weights or dict.fromkeys(members, 1.0)
-    chosen = logits.new_tensor([given.get(member, 0.0) for member in members])[:, None]
-    return chosen / chosen.sum().clamp_min(1e-12)
+    chosen = torch.tensor([given.get(member, 0.0) for member in members], dtype=logits.dtype)[:, None]
+    return to_device(chosen / chosen.sum().clamp_min(1e-12), logits.device)

@@ -9,7 +9,7 @@ from annotated_types import Interval
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import as_map, full, one_size, require_positions
+from kdsearch.distill.connect import as_map, at_least_float32, one_size, require_positions
 from kdsearch.registry import register
 from kdsearch.types import Searched
 
@@ -44,4 +44,4 @@ def attention(
 
 def _energy(feature: Tensor, p: float) -> Tensor:
     """Σ_c |F_c|^p of a map (B, C, H, W), as (B, 1, H, W)."""
-    return full(feature).abs().pow(p).sum(1, keepdim=True)
+    return at_least_float32(feature).abs().pow(p).sum(1, keepdim=True)

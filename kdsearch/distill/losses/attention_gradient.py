@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 
 
@@ -17,4 +17,6 @@ def attention_gradient(student_image_gradient: Tensor, teacher_image_gradient: T
     training differentiates twice. The paper's formula shows a norm without a square; the gradient that it
     derives from it, β (J_s − J_t) ∂²CE/∂w∂x, is that of half the square.
     """
-    return (full(student_image_gradient) - full(teacher_image_gradient)).square().flatten(1).sum(1) / 2
+    return (
+        at_least_float32(student_image_gradient) - at_least_float32(teacher_image_gradient)
+    ).square().flatten(1).sum(1) / 2

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import FeatureShape, as_vector, full, map_shape
+from kdsearch.distill.connect import FeatureShape, as_vector, at_least_float32, map_shape
 from kdsearch.distill.losses._inner import inner
 from kdsearch.registry import register
 from kdsearch.types import Positive, PositiveInt, Searched
@@ -49,7 +49,10 @@ class correlation(nn.Module):
         self.form = form
 
     def forward(self, student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
-        student, teacher = full(self.embed(as_vector(student_feature))), full(as_vector(teacher_feature))
+        student, teacher = (
+            at_least_float32(self.embed(as_vector(student_feature))),
+            at_least_float32(as_vector(teacher_feature)),
+        )
         if self.form == "kernel":
             return (self._kernel(student) - self._kernel(teacher)).square().mean(1)
         gap = (student - teacher).abs()

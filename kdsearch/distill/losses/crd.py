@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import Embedding, FeatureShape, full
+from kdsearch.distill.connect import Embedding, FeatureShape, at_least_float32
 from kdsearch.registry import register
 from kdsearch.types import Fraction, Positive, PositiveInt, Searched
 
@@ -63,6 +63,8 @@ class crd(nn.Module):
         self.negatives, self.temperature, self.momentum = negatives, temperature, momentum
         self.positive, self.exclude = positive, exclude
         self.normalised = normaliser == "none"
+        #: How many images of a batch each worker has, once that is known.
+        self._lengths: list[int] | None = None
         self.register_buffer("students", F.normalize(torch.randn(examples, dim)))
         self.register_buffer("teachers", F.normalize(torch.randn(examples, dim)))
         self.register_buffer("labels", torch.full((examples,), -1))
@@ -97,7 +99,7 @@ class crd(nn.Module):
     ) -> Tensor:
         """The loss (B,) of anchors and positives (B, dim) with negatives (N, dim), where `others` (B, N)."""
         near = (anchors * positives).sum(1) / self.temperature
-        far = (full(anchors @ negatives.mT) / self.temperature).masked_fill(~others, -torch.inf)
+        far = (at_least_float32(anchors @ negatives.mT) / self.temperature).masked_fill(~others, -torch.inf)
         if not self.normalised:
             self._set_normaliser(way, torch.cat([near, far.flatten()]).detach())
         # h(x) = σ(x/τ − log Z − log N/M)
@@ -107,24 +109,41 @@ class crd(nn.Module):
 
     def _set_normaliser(self, way: int, scores: Tensor) -> None:
         mean = scores.logsumexp(0, keepdim=True) - scores.isfinite().sum().to(scores).log()
-        (means,) = _of_all_workers((mean,))
+        means = _of_all_workers(mean, [1] * _world_size())
         known = self.log_z[way]  # finite when it came with a checkpoint
         found = means.logsumexp(0) + math.log(len(self.labels) / len(means))
         self.log_z[way] = torch.where(known.isinf(), found, known)
 
     @torch.no_grad()
     def _remember(self, *seen: Tensor) -> None:
-        indices, labels, student, teacher = _of_all_workers(seen)
+        if self._lengths is None:
+            # Once: all batches of a training are of one size, and so are a worker's shares of them.
+            self._lengths = _lengths(seen[0])
+        indices, labels, student, teacher = (_of_all_workers(rows, self._lengths) for rows in seen)
         self.labels[indices] = labels
         for bank, new in ((self.students, student), (self.teachers, teacher)):
             mixed = self.momentum * bank[indices] + (1 - self.momentum) * new
             bank[indices] = F.normalize(mixed).to(bank.dtype)
 
 
-def _of_all_workers(rows: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Rows of all workers' shares of a batch, of any length each, so that every worker's bank is the same."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+def _world_size() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def _lengths(rows: Tensor) -> list[int]:
+    """How many rows each worker has."""
+    own, workers = [len(rows)], _world_size()
+    if workers == 1:
+        return own
+    lengths: list[int] = _of_all_workers(torch.tensor(own, device=rows.device), [1] * workers).tolist()
+    return lengths
+
+
+def _of_all_workers(rows: Tensor, lengths: list[int]) -> Tensor:
+    """The rows (n, …) of all workers, one worker's after another's, where each has `lengths` of them."""
+    if len(lengths) == 1:
         return rows
-    shares: list[tuple[Tensor, ...]] = [()] * distributed.get_world_size()
-    distributed.all_gather_object(shares, tuple(column.cpu() for column in rows))
-    return tuple(torch.cat(column).to(rows[0].device) for column in zip(*shares, strict=True))
+    padded = F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, max(lengths) - len(rows))).contiguous()
+    shares = [torch.empty_like(padded) for _ in lengths]
+    distributed.all_gather(shares, padded)
+    return torch.cat([share[:length] for share, length in zip(shares, lengths, strict=True)])

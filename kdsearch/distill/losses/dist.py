@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 from kdsearch.types import NonNegative, Searched, Temperature
 
@@ -35,8 +35,8 @@ def dist(
         gamma: Weight of the relations between the images of a class.
         temperature: T. The paper takes 4 on CIFAR-100 and 1 on ImageNet.
     """
-    student = (full(student_logits) / temperature).softmax(1)
-    teacher = (full(teacher_logits) / temperature).softmax(1)
+    student = (at_least_float32(student_logits) / temperature).softmax(1)
+    teacher = (at_least_float32(teacher_logits) / temperature).softmax(1)
     inter, intra = _distance(student, teacher, 1), _distance(student, teacher, 0).mean()
     return temperature**2 * (beta * inter + gamma * intra)
 

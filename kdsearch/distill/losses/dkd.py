@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 from kdsearch.types import NonNegative, Searched, Temperature
 
@@ -39,8 +39,8 @@ def dkd(
             CIFAR-100, and 0.5 to 2 for a teacher that is not very confident.
         temperature: T, of both parts.
     """
-    true_student, other_student = _decoupled(full(student_logits) / temperature, labels)
-    true_teacher, other_teacher = _decoupled(full(teacher_logits) / temperature, labels)
+    true_student, other_student = _decoupled(at_least_float32(student_logits) / temperature, labels)
+    true_teacher, other_teacher = _decoupled(at_least_float32(teacher_logits) / temperature, labels)
     true = F.kl_div(true_student, true_teacher, reduction="none", log_target=True).sum(1)
     other = F.kl_div(other_student, other_teacher, reduction="none", log_target=True).sum(1)
     return temperature**2 * (alpha * true + beta * other)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import FeatureShape, Regressor, as_vector, full, map_shape
+from kdsearch.distill.connect import FeatureShape, Regressor, as_vector, at_least_float32, map_shape
 from kdsearch.registry import register
 from kdsearch.types import PositiveInt, Searched
 
@@ -51,7 +51,9 @@ class hint(nn.Module):
 
     def forward(self, student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
         student, teacher = self.regressor(student_feature, teacher_feature)
-        squares = F.mse_loss(full(student), full(teacher), reduction="none").flatten(2)
+        squares = F.mse_loss(at_least_float32(student), at_least_float32(teacher), reduction="none").flatten(
+            2
+        )
         if self.gate is not None:
             squares = squares * self.gate(teacher_feature)[:, :, None]
         return squares.mean((1, 2)) if self.reduction == "mean" else squares.sum((1, 2)) / 2
@@ -66,6 +68,6 @@ class _Gate(nn.Module):
         self.layers = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
 
     def forward(self, feature: Tensor) -> Tensor:
-        gate = full(self.layers(as_vector(feature)))
+        gate = at_least_float32(self.layers(as_vector(feature)))
         # The softmax of the logarithm is the quotient, and stays exact when every gate is nearly shut.
         return gate.shape[1] * F.logsigmoid(gate).softmax(1)

@@ -6,7 +6,7 @@ from math import log
 
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 
 
@@ -18,4 +18,4 @@ def label_smoothing(student_logits: Tensor) -> Tensor:
     cross-entropy with labels smoothed by ε, less the constant ε · log C. (A penalty on confident outputs,
     Pereyra et al., 2017, is the KL divergence the other way round.)
     """
-    return -full(student_logits).log_softmax(1).mean(1) - log(student_logits.shape[1])
+    return -at_least_float32(student_logits).log_softmax(1).mean(1) - log(student_logits.shape[1])

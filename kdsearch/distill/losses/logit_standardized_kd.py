@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 from kdsearch.types import Searched, Temperature
 
@@ -36,4 +36,4 @@ def logit_standardized_kd(
 
 def _standardized(logits: Tensor) -> Tensor:
     # The epsilon, far below the variance of any trained logits, is for a student that begins at zero.
-    return F.layer_norm(full(logits), logits.shape[1:], eps=1e-8)
+    return F.layer_norm(at_least_float32(logits), logits.shape[1:], eps=1e-8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 
 
@@ -15,4 +15,4 @@ def logits_mse(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     The paper's sum over the classes; many implementations take the mean of the squares, which is this over
     C / 2. For logits of zero mean `kd` tends to this over C at a high temperature.
     """
-    return (full(student_logits) - full(teacher_logits)).square().sum(1) / 2
+    return (at_least_float32(student_logits) - at_least_float32(teacher_logits)).square().sum(1) / 2

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import full, one_size, require_positions
+from kdsearch.distill.connect import at_least_float32, one_size, require_positions
 from kdsearch.registry import register
 
 
@@ -31,14 +31,14 @@ def nst(
     """
     require_positions("nst", student_feature, teacher_feature)
     student, teacher = (
-        F.normalize(full(x).flatten(2), dim=2) for x in one_size(student_feature, teacher_feature)
+        F.normalize(at_least_float32(x).flatten(2), dim=2) for x in one_size(student_feature, teacher_feature)
     )
-    across = full(teacher @ student.mT)
+    across = at_least_float32(teacher @ student.mT)
     if kernel == "gaussian":
         # Between unit vectors ‖x − y‖² = 2 (1 − x·y); a dead channel counts as at right angles to all.
         variance = 2 * (1 - across).mean((1, 2), keepdim=True).detach().clamp_min(1e-6)
     means = []
-    for dots in (full(teacher @ teacher.mT), full(student @ student.mT), across):
+    for dots in (at_least_float32(teacher @ teacher.mT), at_least_float32(student @ student.mT), across):
         if kernel == "poly":
             dots = dots.square()
         elif kernel == "gaussian":

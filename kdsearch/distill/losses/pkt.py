@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.losses._inner import inner
 from kdsearch.registry import register
 
@@ -34,7 +34,7 @@ def pkt(student_feature: Tensor, teacher_feature: Tensor, *, self_similarity: bo
 
 def _neighbours(feature: Tensor, self_similarity: bool) -> Tensor:
     """p(i | j) as (j, i)."""
-    rows = F.normalize(full(feature.flatten(1)))
+    rows = F.normalize(at_least_float32(feature.flatten(1)))
     kernel = (inner(rows, rows) + 1) / 2
     if not self_similarity:
         kernel = kernel * (1 - torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 from kdsearch.types import NonNegative, Searched
 
@@ -60,5 +60,5 @@ def nearer(features: Sequence[Tensor]) -> Tensor:
 
 def _distances(feature: Tensor) -> Tensor:
     """Euclidean distances (B, B); matrix products would lose the least of them, and so their order."""
-    rows = full(feature.flatten(1))
+    rows = at_least_float32(feature.flatten(1))
     return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")

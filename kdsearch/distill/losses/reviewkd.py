@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import FeatureShape, Norm, as_map, full, map_shape
+from kdsearch.distill.connect import FeatureShape, SafeBatchNorm, as_map, at_least_float32, map_shape
 from kdsearch.registry import register
 from kdsearch.types import PositiveInt, Searched
 
@@ -58,7 +58,7 @@ class reviewkd(nn.Module):
         ):
             target = as_map(teacher)
             output, residual = fusion(as_map(student), residual, target.shape[2:])
-            losses.append(_context(full(output), full(target)))
+            losses.append(_context(at_least_float32(output), at_least_float32(target)))
         return torch.stack(losses).sum(0)
 
 
@@ -67,9 +67,11 @@ class _Fusion(nn.Module):
 
     def __init__(self, student: int, width: int, teacher: int, *, fused: bool) -> None:
         super().__init__()
-        self.narrow = nn.Sequential(nn.Conv2d(student, width, 1, bias=False), Norm(width))
+        self.narrow = nn.Sequential(nn.Conv2d(student, width, 1, bias=False), SafeBatchNorm(width))
         self.attend = nn.Conv2d(2 * width, 2, 1) if fused else None
-        self.widen = nn.Sequential(nn.Conv2d(width, teacher, 3, padding=1, bias=False), Norm(teacher))
+        self.widen = nn.Sequential(
+            nn.Conv2d(width, teacher, 3, padding=1, bias=False), SafeBatchNorm(teacher)
+        )
 
     def forward(
         self, student: Tensor, residual: Tensor | None, size: tuple[int, int]

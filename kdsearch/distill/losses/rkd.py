@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.losses._inner import inner
 from kdsearch.registry import register
 from kdsearch.types import NonNegative, Searched
@@ -48,7 +48,7 @@ class _Relations:
     """The distances (B, B) between images, and what follows from them."""
 
     def __init__(self, feature: Tensor) -> None:
-        rows = full(feature.flatten(1))
+        rows = at_least_float32(feature.flatten(1))
         rows = rows - rows.mean(0)  # Distances and angles stay, and float32 loses less of them.
         self.gram = inner(rows, rows)
         self.norms = self.gram.diagonal()

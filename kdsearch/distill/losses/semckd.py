@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import FeatureShape, Norm, as_map, full, map_shape, one_size
+from kdsearch.distill.connect import (
+    FeatureShape,
+    SafeBatchNorm,
+    as_map,
+    at_least_float32,
+    map_shape,
+    one_size,
+)
 from kdsearch.registry import register
 from kdsearch.types import PositiveInt, Searched
 
@@ -57,7 +64,12 @@ class semckd(nn.Module):
         for student_feature, projections in zip(student_features, self.projections, strict=True):
             for teacher_feature, project in zip(teacher_features, projections, strict=True):  # type: ignore[call-overload]
                 student, teacher = one_size(student_feature, teacher_feature)
-                distances.append((full(project(student)) - full(teacher)).square().flatten(1).mean(1))
+                distances.append(
+                    (at_least_float32(project(student)) - at_least_float32(teacher))
+                    .square()
+                    .flatten(1)
+                    .mean(1)
+                )
         each = (weights * torch.stack(distances, 1).view_as(weights)).sum(2)
         return each.sum(1) if self.layers == "sum" else each.mean(1)
 
@@ -65,15 +77,17 @@ class semckd(nn.Module):
         """α (B, student layers, teacher layers), each row of which adds up to one."""
         queries = self._embed(self.queries, student_features)
         keys = self._embed(self.keys, teacher_features)
-        return full(queries @ keys.mT).softmax(2)
+        return at_least_float32(queries @ keys.mT).softmax(2)
 
     def _embed(self, networks: nn.ModuleList, features: Sequence[Tensor]) -> Tensor:
         """A unit vector for each image and layer, (B, layers, references / 4)."""
         vectors = []
         for network, feature in zip(networks, features, strict=True):
             flat = as_map(feature).flatten(1)
-            rows = full(flat @ flat[: self.references].mT)
-            vectors.append(F.normalize(full(network(F.pad(rows, (0, self.references - rows.shape[1]))))))
+            rows = at_least_float32(flat @ flat[: self.references].mT)
+            vectors.append(
+                F.normalize(at_least_float32(network(F.pad(rows, (0, self.references - rows.shape[1])))))
+            )
         return torch.stack(vectors, 1)
 
 
@@ -86,10 +100,10 @@ def _projection(student: int, teacher: int) -> nn.Sequential:
     middle = 2 * teacher
     return nn.Sequential(
         nn.Conv2d(student, middle, 1, bias=False),
-        Norm(middle),
+        SafeBatchNorm(middle),
         nn.ReLU(),
         nn.Conv2d(middle, middle, 3, padding=1, bias=False),
-        Norm(middle),
+        SafeBatchNorm(middle),
         nn.ReLU(),
         nn.Conv2d(middle, teacher, 1, bias=False),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from kdsearch.distill.connect import full, one_size
+from kdsearch.distill.connect import at_least_float32, one_size
 from kdsearch.registry import register
 
 
@@ -20,4 +20,4 @@ def simkd(student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
     This is the whole loss of the paper: no labels, no logits.
     """
     student, teacher = one_size(student_feature, teacher_feature)
-    return (full(student) - full(teacher)).square().flatten(1).mean(1)
+    return (at_least_float32(student) - at_least_float32(teacher)).square().flatten(1).mean(1)

@@ -7,7 +7,7 @@ from typing import Annotated
 from annotated_types import Interval
 from torch import Tensor
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 from kdsearch.types import Searched
 
@@ -23,5 +23,5 @@ def tolerant(student_logits: Tensor, *, k: Annotated[int, Interval(ge=2), Search
     Args:
         k: How many of the highest classes count; all, when there are fewer.
     """
-    highest = full(student_logits).softmax(1).topk(min(k, student_logits.shape[1])).values
+    highest = at_least_float32(student_logits).softmax(1).topk(min(k, student_logits.shape[1])).values
     return highest[:, 0] - highest[:, 1:].mean(1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import FeatureShape, full, map_shape, one_size
+from kdsearch.distill.connect import FeatureShape, at_least_float32, map_shape, one_size
 from kdsearch.registry import register
 from kdsearch.types import Positive, PositiveInt, Searched
 
@@ -55,6 +55,6 @@ class vid(nn.Module):
     def forward(self, student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
         student, teacher = one_size(student_feature, teacher_feature)
         variance = F.softplus(self.alpha) + FLOOR
-        squares = (full(teacher) - full(self.mean(student))).square()
+        squares = (at_least_float32(teacher) - at_least_float32(self.mean(student))).square()
         values = ((squares / variance + variance.log()) / 2).flatten(1)
         return values.mean(1) if self.reduction == "mean" else values.sum(1)

@@ -9,7 +9,7 @@ from annotated_types import Interval
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.registry import register
 from kdsearch.types import Positive, Scheduled, Searched
 
@@ -40,7 +40,7 @@ def virtual_teacher(
     """
     classes = student_logits.shape[1]
     right, wrong = correct, (1 - correct) / (classes - 1)
-    logits = full(student_logits)
+    logits = at_least_float32(student_logits)
     if form == "tempered":
         right, wrong, logits = log(right), log(wrong), logits / temperature
     teacher = logits.new_full(logits.shape, wrong / temperature).scatter(

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -103,3 +106,38 @@ def test_the_bank_is_gathered_over_a_process_group():
     finally:
         distributed.destroy_process_group()
     assert torch.equal(grouped.students, alone.students)
+
+
+OF_TWO = """
+import sys
+import torch
+from torch import distributed
+from kdsearch.distill.losses.crd import crd
+rank, folder = int(sys.argv[1]), sys.argv[2]
+distributed.init_process_group("gloo", init_method=f"file://{folder}/group", rank=rank, world_size=2)
+student, teacher, labels, indices = torch.load(f"{folder}/batch.pt")
+mine = slice(0, 2) if rank == 0 else slice(2, 3)
+torch.manual_seed(0)
+loss = crd((4, 3, 3), (7,), 10, negatives=6, dim=6)
+for _ in range(2):
+    loss(student[mine], teacher[mine], labels[mine], indices[mine])
+torch.save(dict(loss.named_buffers()), f"{folder}/{rank}.pt")
+distributed.destroy_process_group()
+"""
+
+
+def test_workers_with_shares_of_different_length_keep_the_same_bank_as_one_with_all(tmp_path):
+    batch = [torch.tensor(array).float() for array in (STUDENT, TEACHER)] + [*given()[2:]]
+    torch.save(batch, tmp_path / "batch.pt")
+    command = [sys.executable, "-c", OF_TWO]
+    workers = [subprocess.Popen([*command, str(rank), str(tmp_path)]) for rank in range(2)]
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    torch.manual_seed(0)
+    alone = crd((4, 3, 3), (7,), 10, negatives=6, dim=6)
+    for _ in range(2):
+        alone(*batch)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    for name in ("students", "teachers", "labels"):
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(first[name], alone.get_buffer(name))
+    assert torch.equal(first["log_z"], second["log_z"])

@@ -1,4 +1,4 @@
-"""What teachers show a student: their outputs for a batch, computed once."""
+"""The outputs of teachers for a batch, computed once for all losses."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdsearch.data import Batch
-from kdsearch.distill.connect import full
+from kdsearch.distill.connect import at_least_float32
 from kdsearch.distill.layers import DeepEnough, Taps
 from kdsearch.distill.shelves import LOGITS, Shelves
 from kdsearch.distill.specialists import competence, widened
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What the teachers show for one batch.
+class TeacherOutputs:
+    """The teachers' outputs for one batch.
 
     The `logits` (K, B, C) of the members, in no less than float32, the features of hinted layers by
     (teacher, layer), and, where a loss asks for them, the gradients (K, B, C, H, W) of the members'
@@ -34,11 +34,11 @@ class Shown:
 
 
 #: Where no loss looks at a teacher.
-NOTHING = Shown(None, {})
+NOTHING = TeacherOutputs(None, {})
 
 
 class Teachers:
-    """Frozen teachers, run or read from the bank once a batch, for everything that the losses ask of them."""
+    """Frozen teachers, run or read from the bank once a batch, for all losses."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class Teachers:
             hinted: The paths of the layers whose features are used, by teacher, the deepest last.
             classes: How many there are.
             gradients: Whether the gradients of the members for the images are used as well.
-            known: The classes of those that know only some, by teacher.
+            known: The classes of those that know only some, by teacher, on the device of the models.
             shelves: Of the bank; None to run the teachers. Gradients are not kept there: they are as large as
-                the images, and wanted of a whole forward and backward pass.
+                the images, and take a whole forward and backward pass.
         """
         self.models = models
         self.members = members
@@ -74,8 +74,8 @@ class Teachers:
             name: [*hinted.get(name, ()), *([LOGITS] if name in members else ())] for name in models
         }
 
-    def __call__(self, batch: Batch) -> Shown:
-        """What the teachers show for one batch, without gradients of their own."""
+    def __call__(self, batch: Batch) -> TeacherOutputs:
+        """The teachers' outputs for one batch, detached."""
         images = batch.images.detach().requires_grad_() if self.graded else batch.images
         answers = {name: self._answer(name, wanted, batch, images) for name, wanted in self.wanted.items()}
         with torch.set_grad_enabled(bool(self.graded)):
@@ -88,10 +88,11 @@ class Teachers:
             if layer != LOGITS
         }
         if not members:
-            return Shown(None, features)
-        logits = full(torch.stack(members) if len(members) > 1 else members[0][None]).detach()
-        able = None if self.competence is None else self.competence.to(logits)
-        return Shown(logits, features, torch.stack(gradients) if gradients else None, able)
+            return TeacherOutputs(None, features)
+        logits = at_least_float32(torch.stack(members) if len(members) > 1 else members[0][None]).detach()
+        return TeacherOutputs(
+            logits, features, torch.stack(gradients) if gradients else None, self.competence
+        )
 
     def _answer(self, name: str, wanted: list[str], batch: Batch, images: Tensor) -> dict[str, Tensor]:
         if name in self.graded:
@@ -103,7 +104,7 @@ class Teachers:
             return self.shelves.answer(name, wanted, batch, self._run)
 
     def _run(self, name: str, images: Tensor, layers: list[str]) -> dict[str, Tensor]:
-        """The outputs of some layers, in the order in which they run; the model ends at the last of them."""
+        """The outputs of some layers, in the order in which they run; the model stops at the last of them."""
         taps = self.taps[name]
         taps.stop = None if LOGITS in layers else layers[-1]
         answer: dict[str, Tensor] = {}
@@ -114,10 +115,10 @@ class Teachers:
 
     def _widened(self, name: str, logits: Tensor) -> Tensor:
         known = self.known.get(name)
-        return logits if known is None else widened(logits, known.to(logits.device), self.classes)
+        return logits if known is None else widened(logits, known, self.classes)
 
     def close(self) -> None:
-        """Remove the hooks from the models, and drop what is unfinished in the bank."""
+        """Remove the hooks from the models, and drop unfinished views from the bank."""
         for taps in self.taps.values():
             taps.close()
         if self.shelves is not None:
