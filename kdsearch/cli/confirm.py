@@ -20,7 +20,7 @@ def confirm(
     detach: Detach = False,
     uri: TrackingUri = None,
 ) -> None:
-    """Train the front and the baselines again with fresh seeds, and say what of it was luck."""
+    """Train the front and the baselines again with fresh seeds, and say which members were luck."""
     import kdsearch
     from kdsearch.pareto.confirmed_table import confirmed_table
     from kdsearch.tune.display import Lines

@@ -26,7 +26,7 @@ def open_deployed(
         form: The section `deploy` of its config.
         path: The file that ships.
         mean: Of the pixels in units of [0, 1], (C,).
-        std: Likewise.
+        std: Of the same, (C,).
         device: Where it should run. A graph runs on the CPU where ONNX Runtime has nothing else, unless its
             section asks for the device.
 

@@ -21,7 +21,7 @@ class WithPreprocessing(nn.Module):
         Args:
             model: Maps normalised images to logits, in the precision of its parameters.
             mean: Of the pixels in units of [0, 1], (C,).
-            std: Likewise.
+            std: Of the same, (C,).
         """
         super().__init__()
         self.model = model

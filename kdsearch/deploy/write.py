@@ -38,7 +38,7 @@ def write_deployed(
         form: The section `deploy` of its config.
         folder: Where the file goes.
         mean: Of the pixels in units of [0, 1], (C,).
-        std: Likewise.
+        std: Of the same, (C,).
         train: The images that it learned from, on some of which quantisation is calibrated.
         classes: Their names.
 

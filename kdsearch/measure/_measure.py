@@ -26,9 +26,9 @@ def measure_architecture(
     Args:
         model: Maps images (N, C, H, W) to logits (N, classes); on the meta device only without `timed`.
         shape: Of one image: channels, height, width.
-        figures: Those that follow from anything else are passed over.
+        figures: Those that follow from anything else are ignored.
         architecture: The name of the model and its options, for figures that are looked up by it.
-        deploy: The form in which it ships, likewise.
+        deploy: The form in which it ships, for the same figures.
         bases: Those to take follow from one of these.
 
     Raises:

@@ -92,7 +92,7 @@ def _cell(value: Any) -> str:
 
 
 def _student(architecture: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells of a student: its options, and what is said of its form."""
+    """The cells of a student: its options, and the keys of its form that are set."""
     said = {key: value for key, value in form.items() if value is not None}
     return {key: _plain(value) for key, value in {**architecture, **said, **architecture}.items()}
 

@@ -11,7 +11,7 @@ from kdsearch.registry import register
 
 @register("objective", direction="maximize", unit="fraction", label="Balanced accuracy", known="predictions")
 def balanced_accuracy(logits: Tensor, labels: Tensor) -> float:
-    """The mean over classes of the fraction of their images that logits (N, classes) name right, in [0, 1].
+    """The mean over classes of the fraction of their images that logits (N, classes) predict, in [0, 1].
 
     Classes without an image among labels (N,) are left out.
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def counts(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each class, float64 (classes,): images named right, images there are, images named so.
+    """Of each class, float64 (classes,): its images predicted correctly, its images, images predicted as it.
 
     Args:
         logits: (N, classes).

@@ -46,7 +46,7 @@ class Timings:
                 trained, its form.
             shape: Channels, height and width of an image.
             classes: Number of logits.
-            figures: Those that need no clock are passed over.
+            figures: Those that need no clock are ignored.
         """
         timed = [figure for figure in figures if figure.basis == "timed"]
         if not timed:

@@ -23,5 +23,5 @@ class BankUse(Section):
         description="Keep logits for all ways in which crops and flips can show an image, whatever the seed; "
         "by default in fp16, where there are no more of them than epochs",
     )
-    bytes: NonNegativeInt = Field(20 * 10**9, description="Most that is kept in the storage folder")
-    device_bytes: NonNegativeInt = Field(2 * 10**9, description="Most that is kept in the memory of a GPU")
+    bytes: NonNegativeInt = Field(20 * 10**9, description="Most bytes kept in the storage folder")
+    device_bytes: NonNegativeInt = Field(2 * 10**9, description="Most bytes kept in the memory of a GPU")

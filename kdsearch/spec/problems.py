@@ -52,10 +52,12 @@ def beyond(number: int) -> bool:
 
 
 def problem(message: str) -> PydanticCustomError:
+    """An error in our own words, for a validator to raise."""
     return PydanticCustomError("kdsearch", "{message}", {"message": message})
 
 
 def problems(errors: Iterable[tuple[KeyPath, str, Any]]) -> ValidationError:
+    """Several errors at once: the key path below the value, the message, and what was given there."""
     details: list[InitErrorDetails] = [
         {"type": problem(message), "loc": place, "input": given} for place, message, given in errors
     ]

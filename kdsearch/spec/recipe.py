@@ -75,10 +75,10 @@ class Filter(Section):
     """On which images a teacher is listened to; each teacher is judged by itself."""
 
     correct: Annotated[bool, Searchable("choice")] = Field(
-        False, description="Only those it classifies rightly"
+        False, description="Only those it classifies correctly"
     )
     confidence: Annotated[Fraction, Searchable()] = Field(
-        0.0, description="Only those whose class it gives at least this probability"
+        0.0, description="Only those to whose class it gives at least this probability"
     )
 
 

@@ -76,7 +76,7 @@ class Teacher(Section):
     classes: list[ClassName] | None = Field(
         None,
         min_length=2,
-        description="Of a specialist: the classes that it tells apart, in the order of its logits",
+        description="Of a specialist: the classes that it knows, in the order of its logits",
     )
     optim: Optim = Field(default_factory=lambda: Optim.parse("sgd"))
 
@@ -123,7 +123,7 @@ class Compute(Section):
     gpus_per_worker: NonNegative = Field(0, description="GPUs of a worker; a fraction shares one")
     storage: str = Field(STORAGE, description="Folder, or bucket (s3://, gs://), of searches and teachers")
     epoch_timeout: Positive = Field(7200, description="Seconds after which an epoch counts as hung")
-    checkpoint_every: NonNegative = Field(60, description="Seconds between two checkpoints of a training")
+    checkpoint_every: NonNegative = Field(60, description="Seconds between two checkpoints of a run")
     profile: bool = Field(False, description="Note where the time of each trial goes, and trace some steps")
 
 
