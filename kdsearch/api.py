@@ -75,13 +75,13 @@ class Search:
 
         A search that was killed could not report that to MLflow: its folder is looked at.
         """
-        from kdsearch.tune.status import told_running
+        from kdsearch.tune.status import actual_state
 
         if self.state != "running":
             return f"is {self.state}"
         compute = self._stored.get("compute")
         storage = compute.get("storage") if isinstance(compute, Mapping) else None
-        return told_running(self.name, str(storage or STORAGE), self._record.tags.get(names.UID, ""))
+        return actual_state(self.name, str(storage or STORAGE), self._record.tags.get(names.UID, ""))
 
     @property
     def reference(self) -> dict[str, float]:

@@ -41,7 +41,7 @@ def read_here(address: str) -> Config | None:
         return {}
 
 
-def added(config: Config) -> list[dict[str, float]] | None:
+def addable_nodes(config: Config) -> list[dict[str, float]] | None:
     """The resources of every node that may be added, at most; None where the config does not tell."""
     groups = (config.get("available_node_types") or {}).values()
     kinds = [(group.get("max_workers", 0), group.get("resources")) for group in groups]

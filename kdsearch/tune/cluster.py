@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from kdsearch.errors import InputError, first_line
 from kdsearch.spec import Spec
 from kdsearch.storage import address_of
-from kdsearch.tune.autoscaling import added, autoscaler
+from kdsearch.tune.autoscaling import addable_nodes, autoscaler
 from kdsearch.tune.capacity import Cluster, Node, groups, have, measuring_resources, need, timed_here
 from kdsearch.tune.slots import HEAD, Slots, quiet_ray
 
@@ -111,7 +111,7 @@ def _cluster() -> Cluster:
     alive, config = _alive(), autoscaler()
     if config is None:
         return Cluster(alive)
-    if (others := added(config)) is not None:
+    if (others := addable_nodes(config)) is not None:
         return Cluster([*(node for node in alive if HEAD in node), *others])
     return Cluster(alive, more=len(alive) <= config.get("max_workers", len(alive)))
 

@@ -31,7 +31,7 @@ from kdsearch.tune.jobs import ClusterError, Job, JobError
 from kdsearch.tune.records import WORKERS
 from kdsearch.tune.search_lock import LOCK
 from kdsearch.tune.slots import Slots
-from kdsearch.tune.status import told_running
+from kdsearch.tune.status import actual_state
 from kdsearch.tune.stopping import StoppedError
 from kdsearch.tune.teachers import get_teachers
 from kdsearch.tune.verdicts import keep_verdicts, tell_verdicts
@@ -89,7 +89,7 @@ def run_confirm(
         raise InputError(f"seeds: {seeds}; a spread needs at least 2")
     uid = record.tags.get(UID, "")
     if record.state == "running":
-        stands = told_running(record.name, spec.compute.storage, uid)
+        stands = actual_state(record.name, spec.compute.storage, uid)
         raise InputError(f"search '{record.name}' {stands}; only what is over can be confirmed")
     objectives = {metric(name): way for name, way in spec.objectives.items()}
     chosen, twins = recipes(record.trials, objectives, top)

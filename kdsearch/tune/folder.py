@@ -16,7 +16,7 @@ from kdsearch.files import sweep
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import check, fetch, names, remove, remove_folder, send
 from kdsearch.tune.records import write_json
-from kdsearch.tune.search_lock import LOCK, described, held, holder, is_locked_here, runner
+from kdsearch.tune.search_lock import LOCK, describe_holder, held, holder, is_locked_here, runner
 
 ABOUT, LOG = "search.json", "log.txt"
 _STOP = "stop"
@@ -164,7 +164,7 @@ def begun_before(storage: Path, spec: Spec) -> str | None:
         except InputError:  # it cannot be read, or a part of it is no longer there
             continue
         if (who := holder(folder)) is not None:
-            raise InputError(f"{described(folder, *who)}; --name NAME begins another beside it")
+            raise InputError(f"{describe_holder(folder, *who)}; --name NAME begins another beside it")
         return name if read_about(folder).get("state", "complete") != "complete" else None
     return None
 

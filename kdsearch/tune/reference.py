@@ -33,7 +33,7 @@ def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:
     Raises:
         KdsearchError: When no extreme student can be measured.
     """
-    if (before := kept(folder)) is not None:
+    if (before := read_reference(folder)) is not None:
         return before
     open_ended = [name for name in spec.objectives if not is_fraction(name)]
     extremes = pd.DataFrame(_extremes(spec, slots, folder.absolute()) if open_ended else [])
@@ -47,7 +47,7 @@ def fix_reference(spec: Spec, slots: Slots, folder: Path) -> dict[str, float]:
     return reference
 
 
-def kept(folder: Path) -> dict[str, float] | None:
+def read_reference(folder: Path) -> dict[str, float] | None:
     """The reference point that the folder of a search keeps; None where it keeps none."""
     try:
         point: dict[str, float] = json.loads((folder / FILE).read_text(encoding="utf-8"))

@@ -48,7 +48,7 @@ def is_locked_here(folder: Path) -> bool:
     return _locked_by(folder) is not None
 
 
-def described(folder: Path, process: str, command: str = "") -> str:
+def describe_holder(folder: Path, process: str, command: str = "") -> str:
     """A sentence that says who holds a search."""
     holds = f"is held by `kdsearch {command}`, which runs" if command else "runs"
     return f"search '{folder.name}' {holds} in process {process}"
@@ -98,7 +98,7 @@ def _lock(path: Path) -> IO[str]:
 
 
 def _taken(folder: Path, process: str, command: str = "") -> str:
-    return f"{described(folder, process, command)}; try again when that has ended"
+    return f"{describe_holder(folder, process, command)}; try again when that has ended"
 
 
 def _locked_by(folder: Path) -> str | None:

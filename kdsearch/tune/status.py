@@ -44,7 +44,7 @@ def status(name: str, storage: Path) -> Status:
     )
 
 
-def told_running(name: str, storage: str, uid: str) -> str:
+def actual_state(name: str, storage: str, uid: str) -> str:
     """The true state, as a predicate, of a search that MLflow has as running: a killed one could not report.
 
     Args:

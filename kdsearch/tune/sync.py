@@ -12,9 +12,9 @@ from kdsearch.filenames import SPEC, TEACHERS
 from kdsearch.spec import constraints_of, load_spec, metrics_of
 from kdsearch.tracking import Writer, names, public_uri, resolve_uri, saved_views
 from kdsearch.tracking.table import FILE, log_table
-from kdsearch.tune import reference
 from kdsearch.tune.folder import old_folder, read_about
 from kdsearch.tune.ledger import Ledger
+from kdsearch.tune.reference import read_reference
 from kdsearch.tune.verdicts import tell_verdicts
 
 
@@ -53,7 +53,7 @@ def sync(name: str, storage: Path, uri: str | None, timeout: float) -> int:
 
 def _tell_whole(folder: Path, writer: Writer) -> None:
     """Log what there is of the search as a whole."""
-    if (point := reference.kept(folder)) is not None:
+    if (point := read_reference(folder)) is not None:
         writer.set_tags(None, {names.REFERENCE: json.dumps(point)})
     for path in _artifacts(folder):
         writer.log_artifact(None, path)

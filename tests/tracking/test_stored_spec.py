@@ -16,7 +16,7 @@ from kdsearch.errors import InputError
 from kdsearch.spec import dump_yaml, load_spec
 from kdsearch.tracking import Writer
 from kdsearch.tune.folder import new_folder, write_about
-from kdsearch.tune.status import told_running
+from kdsearch.tune.status import actual_state
 
 FOREIGN = {"student": {"name": "nowhere:Small", "width": 4}, "optim": {"name": "nowhere:adagrad", "lr": 0.1}}
 
@@ -88,14 +88,14 @@ def test_a_search_that_mlflow_says_is_running_may_have_been_killed(uri: str, her
 
 def test_the_folder_of_a_search_tells_whether_it_was_killed(here: Path) -> None:
     unknown = "still runs, or was killed"
-    assert told_running("live", "store", "ours").startswith(unknown)
+    assert actual_state("live", "store", "ours").startswith(unknown)
     with new_folder(here / "store", "live", None) as folder:
         write_about(folder, uid="ours", state="running")
-        assert told_running("live", "store", "ours") == "still runs"
-        assert told_running("live", "store", "theirs").startswith(unknown)
-    assert told_running("live", "store", "ours") == "was killed: --resume live goes on with it"
-    assert told_running("live", "store", "theirs").startswith(unknown)
+        assert actual_state("live", "store", "ours") == "still runs"
+        assert actual_state("live", "store", "theirs").startswith(unknown)
+    assert actual_state("live", "store", "ours") == "was killed: --resume live goes on with it"
+    assert actual_state("live", "store", "theirs").startswith(unknown)
     write_about(folder, state="complete")
-    assert "`kdsearch sync live`" in told_running("live", "store", "ours")
+    assert "`kdsearch sync live`" in actual_state("live", "store", "ours")
     write_about(folder, uid=None, state="running")  # as an older version left it
-    assert told_running("live", "store", "any").startswith("was killed")
+    assert actual_state("live", "store", "any").startswith("was killed")

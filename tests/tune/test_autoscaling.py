@@ -22,7 +22,7 @@ import yaml
 from running import session_of
 
 from kdsearch.spec import load_spec
-from kdsearch.tune.autoscaling import added
+from kdsearch.tune.autoscaling import addable_nodes
 from kdsearch.tune.capacity import Cluster, groups
 
 CLUSTERS = Path(__file__).parents[2] / "clusters"
@@ -48,7 +48,7 @@ def filled(name: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", ["aws.yaml", "gcp.yaml"])
 def test_a_search_in_the_cloud_uses_as_many_nodes_as_there_may_be(name):
-    nodes = added(filled(name))
+    nodes = addable_nodes(filled(name))
     assert nodes is not None
     assert [node for node in nodes if node.get("GPU")] == [{"CPU": 8, "GPU": 1}] * 8
     search = {"data": {"source": "digits", "batch_size": 720}, "student": "mlp", "search": {"trials": 100}}
@@ -57,13 +57,13 @@ def test_a_search_in_the_cloud_uses_as_many_nodes_as_there_may_be(name):
 
 
 def test_machines_that_are_not_described_are_not_known():
-    assert added(filled("onprem.yaml")) is None
-    assert added({}) is None
+    assert addable_nodes(filled("onprem.yaml")) is None
+    assert addable_nodes({}) is None
 
 
 def test_a_group_without_a_bound_is_not_written_out():
     kinds = {"head": {"max_workers": 0}, "any": {"max_workers": 2**31 - 1, "resources": {"CPU": 4}}}
-    assert added({"max_workers": 2**31 - 1, "available_node_types": kinds}) == [{"CPU": 4}] * 1000
+    assert addable_nodes({"max_workers": 2**31 - 1, "available_node_types": kinds}) == [{"CPU": 4}] * 1000
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def in_the_pod(environment: dict[str, str]) -> object:
 
 @pytest.mark.slow
 def test_on_kubernetes_the_ray_cluster_tells_which_pods_may_come(kubernetes):
-    nodes = added(in_the_pod(kubernetes))
+    nodes = addable_nodes(in_the_pod(kubernetes))
     assert nodes is not None
     gpu, cpu = [n for n in nodes if "GPU" in n], [n for n in nodes if "GPU" not in n and n["CPU"] == 8]
     assert (len(gpu), len(cpu)) == (8, 4)
