@@ -180,7 +180,7 @@ def test_a_graph_that_tells_something_else_is_not_exported(exported, tmp_path):
 def test_a_student_without_the_file_that_ships_is_not_whole(exported, tmp_path):
     export = exported("torch")
     config = load_spec(export.config.tree(), ["deploy={format: onnx, precision: int8}"]).tree()
-    with pytest.raises(InputError, match=r"not whole: student\.int8\.onnx is missing"):
+    with pytest.raises(InputError, match=r"incomplete: student\.int8\.onnx is missing"):
         write_export(tmp_path / "out", Student(config, export.folder, export.described, {}))
 
 
