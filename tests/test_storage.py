@@ -12,6 +12,7 @@ from kdsearch import storage
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.spec import load_spec
 from kdsearch.storage import mirror
+from kdsearch.tune import search_lock
 from kdsearch.tune.folder import ask_to_stop, asked_to_stop, new_folder, old_folder
 from kdsearch.tune.search_lock import LOCK, runner
 
@@ -86,7 +87,7 @@ def test_the_same_in_a_cloud(cloud, request, tmp_path, monkeypatch):
     folder = first / "searches/a"
     folder.mkdir(parents=True)
     (folder / "lock").write_text("1 on first")
-    with storage.mirrored(folder, without=("student.onnx",)), storage.beating(folder / "lock"):
+    with storage.mirrored(folder, without=("student.onnx",)), storage.beating(folder / "lock", list):
         (folder / "student.onnx").write_text("not sent")
         (folder / "student.safetensors").write_bytes(bytes(3_000_000))
     (folder / "student.onnx").unlink()
@@ -179,6 +180,33 @@ def test_a_search_runs_on_one_machine_at_a_time(node, monkeypatch):
         assert found == other and (found / "spec.yaml").exists()
     with new_folder(second, "digits", None) as another:
         assert another.name == "digits-2"
+
+
+def test_of_two_machines_that_begin_at_once_the_later_runs_and_the_other_leaves_it_alone(
+    node, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mirror, "_BEAT", 0.05)
+    monkeypatch.setattr(search_lock, "_SETTLING", 0.0)
+    # Neither has seen the other.
+    monkeypatch.setattr(search_lock, "holder", lambda folder: None)
+    bucket = tmp_path / "bucket/searches/digits/lock"
+    with new_folder(node("first"), "digits", None) as folder:
+        assert bucket.read_text().startswith(f"{os.getpid()} on ")
+        bucket.write_text("2 on second")
+        _until(lambda: asked_to_stop(folder))
+        time.sleep(0.2)
+        assert not asked_to_stop(folder) and bucket.read_text() == "2 on second"
+    assert bucket.read_text() == "2 on second"
+    assert not (folder / "lock").exists()
+
+
+def test_who_is_refused_leaves_the_lock_of_the_other(node, tmp_path, monkeypatch):
+    monkeypatch.setattr(search_lock, "holder", lambda folder: None)
+    bucket = tmp_path / "bucket/searches/digits/lock"
+    monkeypatch.setattr(search_lock.time, "sleep", lambda seconds: bucket.write_text("2 on second"))
+    with pytest.raises(InputError, match="runs in process 2 on second"):
+        new_folder(node("first"), "digits", None).__enter__()
+    assert bucket.read_text() == "2 on second"
 
 
 @pytest.mark.parametrize(

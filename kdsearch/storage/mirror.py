@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdsearch.background import repeated
 from kdsearch.errors import KdsearchError, first_line
 from kdsearch.storage.bucket import Bucket, bucket_of, files_in, matches, stamp_of
+from kdsearch.storage.transfer import peek
 
 _log = logging.getLogger(__name__)
 
@@ -77,15 +78,27 @@ def mirrored(folder: Path, *, without: Sequence[str] = ()) -> Iterator[None]:
 
 
 @contextmanager
-def beating(path: Path) -> Iterator[None]:
-    """While open, upload a file again and again: its age in the bucket tells whether this process lives."""
+def beating(path: Path, overtaken: Callable[[], object]) -> Iterator[None]:
+    """While open, a file is sent again and again, so that its age tells whether this process lives.
+
+    Args:
+        path: Of the file.
+        overtaken: Called, once, when another process has sent a file of another content in its place: from
+            then on that one is left alone.
+    """
     if (bucket := bucket_of(path)) is None:
         yield
         return
+    mine, lost = path.read_text(encoding="utf-8"), False
 
     def beat() -> float:
+        nonlocal lost
         with suppress(OSError):
-            bucket.upload(path)
+            if not lost and (there := peek(path)) is not None and there[1] != mine:
+                lost = True
+                overtaken()
+            if not lost:
+                bucket.upload(path)
         return _BEAT
 
     bucket.upload(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,12 +17,13 @@ from kdsearch.files import sweep
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import check, fetch, names, remove, remove_folder, send
 from kdsearch.tune.records import write_json
-from kdsearch.tune.search_lock import LOCK, describe_holder, held, holder, is_locked_here, runner
+from kdsearch.tune.search_lock import LOCK, STOP, describe_holder, held, holder, is_locked_here, runner
 
 ABOUT, LOG = "search.json", "log.txt"
-_STOP = "stop"
 #: Folders that Ray fills.
 RAYS = ("train", "tune")
+#: How folders begin in which untrained students are measured: a killed search leaves them.
+UNTRAINED = "untrained-"
 
 
 def searches(storage: Path) -> Path:
@@ -84,8 +86,11 @@ def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
     with held(folder, work):
         # Its last holder is gone, and with it whoever held this lock of Optuna's.
         (folder / "study.journal.lock").unlink(missing_ok=True)
-        sweep(folder)
-        remove(folder, _STOP)
+        for place in (folder, *folder.glob("confirm/*")):
+            sweep(place)
+        for left in folder.glob(f"{UNTRAINED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        remove(folder, STOP)
         yield folder
 
 
@@ -171,18 +176,18 @@ def begun_before(storage: Path, spec: Spec) -> str | None:
 
 def ask_to_stop(folder: Path) -> None:
     """Ask whoever runs the search to stop it, as Ctrl-C does."""
-    (folder / _STOP).touch()
-    send(folder / _STOP)
+    (folder / STOP).touch()
+    send(folder / STOP)
 
 
 def asked_to_stop(folder: Path) -> bool:
     """Whether that was asked since the last call."""
     with suppress(OSError):
-        fetch(folder / _STOP)
-    if not (folder / _STOP).exists():
+        fetch(folder / STOP)
+    if not (folder / STOP).exists():
         return False
     with suppress(OSError):
-        remove(folder, _STOP)
+        remove(folder, STOP)
     return True
 
 
@@ -200,8 +205,9 @@ def _made(folder: Path) -> bool:
         # It may be left by a search that was killed before it began.
         if not (folder / LOCK).exists():
             return False
-    if set(names(folder)) - {LOCK} or holder(folder) is not None:
+    if set(names(folder)) - {LOCK, *RAYS} or holder(folder) is not None:
         if made:
             folder.rmdir()
         return False
+    tidy(folder)
     return True

@@ -15,6 +15,7 @@ from kdsearch.pareto.words import is_fraction
 from kdsearch.registry import metric
 from kdsearch.space import RandomTrial, corners, sample
 from kdsearch.spec import Spec, load_spec
+from kdsearch.tune.folder import UNTRAINED
 from kdsearch.tune.jobs import Job, JobError
 from kdsearch.tune.records import write_json
 from kdsearch.tune.slots import Slots
@@ -68,7 +69,7 @@ def _extremes(spec: Spec, slots: Slots, folder: Path) -> list[dict[str, Any]]:
     figures, reason = [], ""
     for number, student in enumerate(students):
         config = load_spec({**drawn, "student": student}).plain()
-        with TemporaryDirectory(dir=folder) as place:
+        with TemporaryDirectory(dir=folder, prefix=UNTRAINED) as place:
             job: Job = {"uid": f"untrained-{number}", "kind": "untrained", "config": config, "folder": place}
             try:
                 figures.append(dict(slots.run(job)["metrics"]))

@@ -7,6 +7,7 @@ again and again: there its age tells whether a process on another machine is ali
 from __future__ import annotations
 
 import fcntl
+import logging
 import math
 import os
 import socket
@@ -20,10 +21,16 @@ from kdsearch.errors import InputError
 from kdsearch.files import try_lock
 from kdsearch.storage import beating, peek, remove
 
+_log = logging.getLogger(__name__)
+
 #: In the folder of a search: `pid on host` and, where the holder is not the search, its command on a line.
 LOCK = "lock"
+#: In the folder of a search: somebody asks it to stop.
+STOP = "stop"
 #: Seconds without a sign of life after which a process on another machine is taken for dead.
 _DEAD = 60.0
+#: Seconds after which, of two machines that take a lock at once, both see whose it is.
+_SETTLING = 1.0
 #: Attempts to take a lock, and the seconds between two: `runner` may be holding it just now.
 _ATTEMPTS, _PAUSE = 3, 0.05
 
@@ -68,20 +75,37 @@ def held(folder: Path, command: str = "") -> Iterator[None]:
     if (who := holder(folder)) is not None:
         raise InputError(_taken(folder, *who))
     path = folder / LOCK
+    mine = f"{os.getpid()} on {socket.gethostname()}" + (f"\n{command}" if command else "")
     file = _lock(path)
+
+    def overtaken() -> None:
+        _log.warning("another machine has taken search '%s' over: it stops here", folder.name)
+        (folder / STOP).touch()
+
     try:
         file.truncate(0)
-        file.write(f"{os.getpid()} on {socket.gethostname()}" + (f"\n{command}" if command else ""))
+        file.write(mine)
         file.flush()
-        with beating(path):
+        with beating(path, overtaken):
             # Of two that began at once, the bucket has the sign of life of the later.
-            if (last := peek(path)) is not None and last[1] != path.read_text(encoding="utf-8"):
-                raise InputError(_taken(folder, *_parsed(last[1])))
+            if peek(path) is not None:
+                time.sleep(_SETTLING)
+            if (other := _other(path, mine)) is not None:
+                raise InputError(_taken(folder, *_parsed(other)))
             yield
     finally:
         with suppress(OSError):
-            remove(folder, LOCK)
+            if _other(path, mine) is None:
+                remove(folder, LOCK)
+            else:
+                path.unlink()
         file.close()
+
+
+def _other(path: Path, mine: str) -> str | None:
+    """What the lock says in the bucket, where it is another's."""
+    there = peek(path)
+    return None if there is None or there[1] == mine else there[1]
 
 
 def _lock(path: Path) -> IO[str]:

@@ -68,8 +68,9 @@ def test_a_folder_to_which_nothing_was_written_goes_again(tmp_path):
 def test_a_folder_of_a_search_that_was_killed_before_it_began_is_taken(tmp_path):
     (tmp_path / "searches/digits").mkdir(parents=True)
     (tmp_path / "searches/digits/lock").touch()
+    (tmp_path / "searches/digits/train/slot-0").mkdir(parents=True)
     with new_folder(tmp_path, "digits", None) as folder:
-        assert folder.name == "digits"
+        assert folder.name == "digits" and not (folder / "train").exists()
 
 
 @pytest.mark.parametrize("name", ["../digits", "", "a/b", "x" * 65])
