@@ -57,6 +57,7 @@ bench: setup  ## Run the benchmarks side by side and write their table to benchm
 bench-all: bench  ## As bench, and then the tables of benchmarks/ that take longer (an hour in all)
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.share
+	$(BIN)/python -m benchmarks.compiling
 	$(BIN)/python -m benchmarks.against_torchdistill
 	$(BIN)/python -m benchmarks.losses
 

@@ -24,6 +24,7 @@ from benchmarks.step import CLASSES, Given
 from kdsearch import models
 from kdsearch.data import Augment, Batches, Images
 from kdsearch.distill.assemble import assemble
+from kdsearch.distill.compiled import compiled
 from kdsearch.distill.loop import distill
 from kdsearch.distill.resident import Splits
 from kdsearch.spec import load_spec
@@ -42,7 +43,7 @@ def images_per_second(student: dict[str, Any], rounds: int) -> dict[str, list[fl
     model = models.build(student, SHAPE, CLASSES, seed=0)
     found: dict[str, list[float]] = {"kdsearch": [], "bare": []}
     for turn in range(rounds + 1):
-        sides = {"kdsearch": _ours(copy.deepcopy(model), student), "bare": _bare(copy.deepcopy(model))}
+        sides = {"kdsearch": ours(copy.deepcopy(model), student), "bare": _bare(copy.deepcopy(model))}
         for side in sides if turn % 2 else reversed(sides):
             start = time.thread_time()
             sides[side]()
@@ -50,7 +51,8 @@ def images_per_second(student: dict[str, Any], rounds: int) -> dict[str, list[fl
     return found
 
 
-def _ours(model: nn.Module, student: dict[str, Any]) -> Callable[[], object]:
+def ours(model: nn.Module, student: dict[str, Any], compile: bool = False) -> Callable[[], object]:
+    """`distill()` over an epoch of `STEPS` batches, made up."""
     spec = load_spec(
         {
             "data": {"source": "digits", "batch_size": BATCH},
@@ -65,6 +67,8 @@ def _ours(model: nn.Module, student: dict[str, Any]) -> Callable[[], object]:
     mean, std = torch.full((3,), 0.5), torch.full((3,), 0.25)
     splits = Splits(images, images, None, mean, std, tuple(map(str, range(CLASSES))))
     teachers, objective = assemble(spec, spec.distill.losses, model, Given(model), splits)
+    if compile:
+        objective.run_student = compiled(model)
     # Cropped and flipped, as images of this size are: the bare model pays for none of it.
     batches = Batches(
         images, batch_size=BATCH, augment=Augment(crop=4, flip=True), mean=mean, std=std, seed=0

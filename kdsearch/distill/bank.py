@@ -202,12 +202,16 @@ class Shelf:
         self._size = math.prod(shape) * dtype.itemsize
         self._writing: _Writing | None = None
         self._room: dict[int, bool] = {}
+        self._reading: tuple[int, Tensor] | None = None
 
     def read(self, view: int, rows: slice | Tensor) -> Tensor | None:
         """Some rows of a view, (count, …), by their numbers on the CPU; None when they are not kept."""
-        kept = self._bank.view(self._folder / f"view-{view}", self._shape, self._dtype, self._share)
-        if kept is None:
-            return None
+        if self._reading is None or self._reading[0] != view:
+            found = self._bank.view(self._folder / f"view-{view}", self._shape, self._dtype, self._share)
+            if found is None:
+                return None
+            self._reading = view, found
+        _, kept = self._reading
         return kept[rows] if isinstance(rows, slice) else kept.index_select(0, to_device(rows, kept.device))
 
     def has(self, view: int) -> bool:

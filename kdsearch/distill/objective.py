@@ -105,6 +105,8 @@ class Objective(nn.Module):
         self.taps = Taps(student, [path for term in self.terms for path in term.student_layers])
         self._gradients = any("student_image_gradient" in term.needs for term in self.terms)
         self._response = next((term for term in self.terms if "temperature" in term.varying), None)
+        #: Runs the student in its place, once it is compiled.
+        self.run_student: Callable[[Tensor], Tensor] | None = None
         self.advance(0.0)
 
     def advance(self, progress: float) -> bool:
@@ -121,7 +123,7 @@ class Objective(nn.Module):
         """The objective (), and, detached, the objective and each loss, unweighted, (1 + losses,)."""
         images = batch.images.requires_grad_() if self._gradients else batch.images
         # Soft targets of a high temperature differ by less than half precision can tell.
-        logits = at_least_float32(self.student(images))
+        logits = at_least_float32((self.run_student or self.student)(images))
         features = self.taps.take()
         given: dict[str, Any] = {
             "student_logits": logits,

@@ -93,10 +93,21 @@ class Resident:
         self._digests: dict[str, str] = {}
         self._bank: Bank | None = None
         self._logits: dict[tuple[str, str], Tensor] = {}
+        self._config: Spec | None = None
+        self._keys: dict[str, str] = {}
+
+    def _key(self, spec: Spec, teacher: str | None) -> str:
+        """The key of a config's teacher, or of its data: a trial needs each of them a dozen times."""
+        if self._config is not spec:
+            self._config, self._keys = spec, {}
+        name = teacher or ""
+        if name not in self._keys:
+            self._keys[name] = teacher_key(spec, teacher) if teacher else _data_key(spec)
+        return self._keys[name]
 
     def splits(self, spec: Spec) -> Splits:
         """The split data of a config."""
-        key = _data_key(spec)
+        key = self._key(spec, None)
         if key not in self._splits:
             self._splits.clear()
             self._splits[key] = split(load_dataset(spec.data), spec.data.validation, spec.search.seed)
@@ -111,7 +122,7 @@ class Resident:
         splits = self.splits(spec)
         if self.device.type != "cuda":
             return splits
-        key = _data_key(spec)
+        key = self._key(spec, None)
         if key not in self._placed:
             self._placed.clear()
             # Workers that share a GPU share its memory.
@@ -130,7 +141,7 @@ class Resident:
         Raises:
             KdsearchError: When it has not been trained yet.
         """
-        key = teacher_key(spec, name)
+        key = self._key(spec, name)
         if key not in self._teachers:
             record = self.store.record(key)
             if record is None:
@@ -151,7 +162,7 @@ class Resident:
     def digest(self, spec: Spec, name: str) -> str:
         """Sixteen hex digits of a teacher's weights."""
         self.teacher(spec, name)
-        return self._digests[teacher_key(spec, name)]
+        return self._digests[self._key(spec, name)]
 
     def bank(self, spec: Spec) -> Bank | None:
         """Where teachers' outputs are kept; None where the spec disables it."""
@@ -172,7 +183,7 @@ class Resident:
         Raises:
             KdsearchError: When it has not been trained yet.
         """
-        key = (teacher_key(spec, name), split)
+        key = (self._key(spec, name), split)
         if key not in self._logits:
             splits = self.placed(spec)
             teacher, images = self.teacher(spec, name), splits.scored(split)

@@ -13,6 +13,7 @@ from kdsearch.data import Augment, Batches, Mix
 from kdsearch.distill.assemble import assemble
 from kdsearch.distill.banked import shelves
 from kdsearch.distill.checkpoint import Checkpoint
+from kdsearch.distill.compiled import STEPS, compiled
 from kdsearch.distill.loop import Report, distill
 from kdsearch.distill.profile import Profile
 from kdsearch.distill.resident import Resident, Splits
@@ -80,6 +81,8 @@ def run(
             continue
         keep = partial(shelves, config, phase.optim.precision, resident, batches, worker)
         teachers, objective = assemble(config, phase.losses, student, resident, splits, keep=keep)
+        if config.compute.compile and config.optim.epochs * len(batches) >= STEPS:
+            objective.run_student = compiled(student)
         try:
             metrics = distill(
                 objective.to(worker.device),
