@@ -69,9 +69,9 @@ def page(found: dict[str, Found], rounds: int) -> str:
     about = (
         f"Batches of {BATCH} images of 3x32x32, cropped, flipped and learned from labels by `distill()`, as "
         "it is and with the student compiled by `torch.compile`. One thread, its CPU time; medians of "
-        f"{rounds} runs of {STEPS} steps in turns, and of the ratios of neighbours. *Compiling* is the time of "
-        "the first of these runs, with an empty cache: a process that finds the cache of another takes a second "
-        "or two."
+        f"{rounds} runs of {STEPS} steps in turns, and of the ratios of neighbours. *Compiling* is the time "
+        "of the first of these runs, with an empty cache: a process that finds the cache of another takes a "
+        "second or two."
     )
     where = machine() | {"load average, this included": f"{os.getloadavg()[1]:.2f}"}
     title = "# Compiled students\n\nWritten by `python -m benchmarks.compiling`."
