@@ -27,7 +27,7 @@ from kdsearch.space import RandomTrial, canonical, dimensions, fingerprint, samp
 from kdsearch.spec import Spec, load_spec, read_yaml
 
 SPACE = Path(__file__).parents[2] / "search_spaces/cifar100_full.yaml"
-CONFIGS = int(os.environ.get("KDSEARCH_CONFIGS", "200"))
+CONFIGS = int(os.environ.get("KDSEARCH_CONFIGS", "100"))
 IMAGES = 4
 
 #: The same space with models for small images.

@@ -201,7 +201,7 @@ def test_a_damaged_file_is_found(copied, file):
         ("metrics.json", "[]", "holds no export"),
         ("SHA256SUMS", None, "holds no export: SHA256SUMS"),
         ("SHA256SUMS", "0000  ../secret\n", "names '../secret', which is not there"),
-        ("SHA256SUMS", "0000\n", "not whole"),
+        ("SHA256SUMS", "0000\n", "incomplete"),
         ("student.onnx", None, "SHA256SUMS names 'student.onnx', which is not there"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from running import command, running, wait_for, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_a_killed_search_is_said_to_be_killed_wherever_its_folder_is(tmp_path):
