@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks import recipes
+from benchmarks import growth, recipes
 from benchmarks.losses import LIMIT, losses_with
 from kdsearch.registry import parts
 from kdsearch.spec import load_spec
@@ -57,3 +57,18 @@ def test_the_page_of_recipes_and_the_readme_show_what_was_found():
 def test_spread_and_mean_are_those_of_the_seeds():
     found = {"students": {"labels alone": {str(seed): {"errors": 100 + seed} for seed in range(3)}}}
     assert "| labels alone | 146 | 101.0 ± 1.0 | 100, 101, 102 |" in recipes.table(found)
+
+
+def test_the_readme_s_table_of_speed_is_taken_from_the_results():
+    section = read("README.md").split("## Speed")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    results = read("benchmarks/RESULTS.md").splitlines()
+    assert len(rows) >= 6
+    for row in rows:
+        assert any(line.startswith(row) for line in results), row
+
+
+def test_the_pages_of_growth_and_compiling_show_what_was_found():
+    found = json.loads(read("benchmarks/growth.json"))
+    assert read("benchmarks/GROWTH.md") == growth.page(found)
+    assert {row["sampler"] for row in found["rows"]} == set(growth.TRIALS) == set(parts("sampler"))
