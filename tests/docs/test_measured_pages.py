@@ -68,7 +68,7 @@ def test_the_readme_s_table_of_speed_is_taken_from_the_results():
         assert any(line.startswith(row) for line in results), row
 
 
-def test_the_pages_of_growth_and_compiling_show_what_was_found():
+def test_the_page_of_growth_shows_what_was_found_of_every_sampler():
     found = json.loads(read("benchmarks/growth.json"))
     assert read("benchmarks/GROWTH.md") == growth.page(found)
     assert {row["sampler"] for row in found["rows"]} == set(growth.TRIALS) == set(parts("sampler"))
