@@ -44,7 +44,9 @@ def has_weights(path: Path) -> bool:
     try:
         with safe_open(path, "numpy"):
             return True
-    except (OSError, SafetensorError):
+    except FileNotFoundError:
+        return False
+    except SafetensorError:
         path.unlink(missing_ok=True)
         return False
 

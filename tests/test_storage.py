@@ -196,7 +196,13 @@ def test_of_two_machines_that_begin_at_once_the_later_runs_and_the_other_leaves_
         _until(lambda: asked_to_stop(folder))
         time.sleep(0.2)
         assert not asked_to_stop(folder) and bucket.read_text() == "2 on second"
-    assert bucket.read_text() == "2 on second"
+        # What it ends with stays here.
+        (folder / "search.json").write_text("{}")
+        storage.send(folder)
+        with storage.mirrored(folder):
+            pass
+        storage.remove_folder(folder)
+    assert bucket.read_text() == "2 on second" and [path.name for path in bucket.parent.iterdir()] == ["lock"]
     assert not (folder / "lock").exists()
 
 

@@ -31,7 +31,7 @@ def compiled(student: nn.Module) -> Callable[[Tensor], Tensor]:
         _log.warning(
             "compute.compile: there is no C++ compiler here (g++, or $CXX): students are not compiled"
         )
-        return student
+        return student.__call__  # a module of its own would be a part of the checkpoint
     _dynamo.config.recompile_limit = _KEPT
     _dynamo.config.accumulated_recompile_limit = _KEPT
     _dynamo.config.suppress_errors = True

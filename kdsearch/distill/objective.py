@@ -103,7 +103,8 @@ class Objective(nn.Module):
         self.losses = nn.ModuleList(term.call for term in self.terms if isinstance(term.call, nn.Module))
         self.labels = list(dict.fromkeys(term.label for term in self.terms))
         self.taps = Taps(student, [path for term in self.terms for path in term.student_layers])
-        self._gradients = any("student_image_gradient" in term.needs for term in self.terms)
+        #: Whether a loss looks at the gradient of the student for the images.
+        self.takes_gradients = any("student_image_gradient" in term.needs for term in self.terms)
         self._response = next((term for term in self.terms if "temperature" in term.varying), None)
         #: Runs the student in its place, once it is compiled.
         self.run_student: Callable[[Tensor], Tensor] | None = None
@@ -121,7 +122,7 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch, outputs: TeacherOutputs) -> tuple[Tensor, Tensor]:
         """The objective (), and, detached, the objective and each loss, unweighted, (1 + losses,)."""
-        images = batch.images.requires_grad_() if self._gradients else batch.images
+        images = batch.images.requires_grad_() if self.takes_gradients else batch.images
         # Soft targets of a high temperature differ by less than half precision can tell.
         logits = at_least_float32((self.run_student or self.student)(images))
         features = self.taps.take()
@@ -132,7 +133,7 @@ class Objective(nn.Module):
             "indices": batch.indices,
             "progress": self.progress,
         }
-        if self._gradients:
+        if self.takes_gradients:
             given["student_image_gradient"] = image_gradient(logits, batch.labels, images, create_graph=True)
 
         targets: dict[tuple[float, ...], Target] = {}

@@ -81,7 +81,9 @@ def run(
             continue
         keep = partial(shelves, config, phase.optim.precision, resident, batches, worker)
         teachers, objective = assemble(config, phase.losses, student, resident, splits, keep=keep)
-        if config.compute.compile and config.optim.epochs * len(batches) >= STEPS:
+        long = config.optim.epochs * len(batches) >= STEPS
+        # Compiled steps have no second derivative, which a loss of gradients for the images takes.
+        if config.compute.compile and long and not objective.takes_gradients:
             objective.run_student = compiled(student)
         try:
             metrics = distill(

@@ -33,7 +33,8 @@ def teacher_config(spec: Spec, name: str) -> Spec:
             "student": teacher["model"],
             "optim": teacher["optim"],
             "search": {"seed": spec.search.seed},
-            "compute": tree["compute"],
+            # It is kept for searches that compile and for those that do not.
+            "compute": tree["compute"] | {"compile": False},
         }
     )
 

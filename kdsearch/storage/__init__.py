@@ -6,6 +6,7 @@ from there. Where the storage is a plain folder, nothing of this package does an
 
 from __future__ import annotations
 
+from kdsearch.storage.bucket import disown, own
 from kdsearch.storage.mirror import beating, mirrored
 from kdsearch.storage.place import CACHE, SCHEMES, address_of, check, is_bucket, local
 from kdsearch.storage.transfer import fetch, names, peek, remove, remove_folder, send
@@ -16,11 +17,13 @@ __all__ = [
     "address_of",
     "beating",
     "check",
+    "disown",
     "fetch",
     "is_bucket",
     "local",
     "mirrored",
     "names",
+    "own",
     "peek",
     "remove",
     "remove_folder",

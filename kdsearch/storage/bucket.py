@@ -91,8 +91,24 @@ class Bucket:
                 yield path, stamp
 
 
+#: Folders that have no bucket for this process any more.
+_disowned: set[Path] = set()
+
+
+def disown(folder: Path) -> None:
+    """Treat a folder as a plain one from now on: what is in the bucket belongs to another process."""
+    _disowned.add(folder.absolute())
+
+
+def own(folder: Path) -> None:
+    """Undo `disown`."""
+    _disowned.discard(folder.absolute())
+
+
 def bucket_of(path: Path) -> Bucket | None:
     """The bucket behind a file or folder; None in a plain folder."""
+    if any(path.absolute().is_relative_to(folder) for folder in _disowned):
+        return None
     for folder in (path.absolute(), *path.absolute().parents):
         if (folder / MARK).is_file():
             return _opened(folder)

@@ -66,7 +66,8 @@ def submit_search(
         raise InputError(f"{file} lies outside of {here}, which is all that is sent to the cluster")
     relative = str(file.resolve().relative_to(here))
     places = [*_storage(spec.compute.storage, address), *_tracking(spec.tracking.uri, address)]
-    if secret := next((text for text in options if scrub(text) != text), None):
+    public = [text.replace("://anonymous@", "://") for text in options]
+    if secret := next((text for text in public if scrub(text) != text), None):
         raise InputError(f"{scrub(secret)}: it holds a password, and everyone who sees the job would see it")
     command = ["search", relative, *options, *places]
     return _submit(spec.name, spec.name, command, _stored_here(spec.compute.storage), address, note)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -89,7 +88,7 @@ def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
         for place in (folder, *folder.glob("confirm/*")):
             sweep(place)
         for left in folder.glob(f"{UNTRAINED}*"):
-            shutil.rmtree(left, ignore_errors=True)
+            remove_folder(left)
         remove(folder, STOP)
         yield folder
 

@@ -19,7 +19,7 @@ from typing import IO
 
 from kdsearch.errors import InputError
 from kdsearch.files import try_lock
-from kdsearch.storage import beating, peek, remove
+from kdsearch.storage import beating, disown, own, peek, remove
 
 _log = logging.getLogger(__name__)
 
@@ -74,12 +74,14 @@ def held(folder: Path, command: str = "") -> Iterator[None]:
     """
     if (who := holder(folder)) is not None:
         raise InputError(_taken(folder, *who))
+    own(folder)
     path = folder / LOCK
     mine = f"{os.getpid()} on {socket.gethostname()}" + (f"\n{command}" if command else "")
     file = _lock(path)
 
     def overtaken() -> None:
         _log.warning("another machine has taken search '%s' over: it stops here", folder.name)
+        disown(folder)
         (folder / STOP).touch()
 
     try:

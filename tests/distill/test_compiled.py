@@ -66,6 +66,11 @@ def test_a_short_trial_is_not_compiled(train):
     assert train(compile=True)[1] == 0
 
 
+def test_a_loss_of_gradients_for_the_images_is_not_compiled(train, monkeypatch):
+    monkeypatch.setattr(run, "STEPS", 10)
+    assert train(compile=True, losses={"attention_gradient": {}})[1] == 0
+
+
 def test_without_a_compiler_it_is_said_and_nothing_is_compiled(train, monkeypatch, caplog):
     monkeypatch.setattr(run, "STEPS", 10)
     monkeypatch.setenv("CXX", "no-such-compiler")
