@@ -6,8 +6,8 @@ torchdistill.json and prints the table. `--rounds N` (15) says how often each is
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -16,13 +16,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import report
 from benchmarks.child import started
-from benchmarks.report import HERE, listed, machine, note, seconds
+from benchmarks.report import machine, note, rounds_of, save, seconds
 
 PINNED = "torchdistill==1.1.5"
 #: What it imports that kdsearch does not bring.
 WITH = "cython==3.1.4"
-ROUNDS = 15
+COMMAND, ROUNDS = "python -m benchmarks.against_torchdistill", 15
 
 
 def environment(folder: Path) -> Path:
@@ -80,14 +81,11 @@ def page(found: dict[str, Any], rounds: int) -> str:
         f"thread, median of {rounds} runs of each in turns; ratios are medians over neighbours. On a single "
         "batch all three end at the same loss."
     )
-    title = "# Against torchdistill\n\nWritten by `python -m benchmarks.against_torchdistill`."
-    return "\n\n".join([title, about, "\n".join(lines), listed(machine())])
+    return report.page("Against torchdistill", about, lines, COMMAND, f"{os.getloadavg()[1]:.2f}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.against_torchdistill", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    rounds = parser.parse_args().rounds
+    rounds = rounds_of(COMMAND, __doc__, ROUNDS)
     try:
         found = measure(rounds)
     except RuntimeError as error:
@@ -97,11 +95,7 @@ def main() -> None:
         ends = case["ends"]
         if max(ends.values()) - min(ends.values()) > 1e-3:
             raise SystemExit(f"{name}: they do not compute the same: {ends}")
-    text = page(found, rounds)
-    (HERE / "TORCHDISTILL.md").write_text(text, encoding="utf-8")
-    content = {"machine": machine(), "cases": found}
-    (HERE / "torchdistill.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(text)
+    save("torchdistill", page(found, rounds), {"machine": machine(), "cases": found})
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import math
 import os
 import tempfile
@@ -18,12 +16,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.report import HERE, listed, machine, note
+from benchmarks import report
+from benchmarks.report import machine, note, rounds_of, save
 from benchmarks.share import BATCH, SHAPE, STEPS, ours
 from benchmarks.step import CLASSES
 from kdsearch import models
 
-ROUNDS = 15
+COMMAND, ROUNDS = "python -m benchmarks.compiling", 15
 STUDENTS: dict[str, dict[str, Any]] = {
     "convnet, width 8": {"name": "convnet", "width": 8, "depth": 3},
     "convnet, width 32": {"name": "convnet", "width": 32, "depth": 3},
@@ -73,25 +72,17 @@ def page(found: dict[str, Found], rounds: int) -> str:
         "of the first of these runs, with an empty cache: a process that finds the cache of another takes a "
         "second or two."
     )
-    where = machine() | {"load average, this included": f"{os.getloadavg()[1]:.2f}"}
-    title = "# Compiled students\n\nWritten by `python -m benchmarks.compiling`."
-    return "\n\n".join([title, about, "\n".join(lines), listed(where)])
+    return report.page("Compiled students", about, lines, COMMAND, f"{os.getloadavg()[1]:.2f}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compiling", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    rounds = parser.parse_args().rounds
+    rounds = rounds_of(COMMAND, __doc__, ROUNDS)
     torch.set_num_threads(1)
     found = {}
     for name, student in STUDENTS.items():
         note(name)
         found[name] = measure(student, rounds)
-    text = page(found, rounds)
-    (HERE / "COMPILING.md").write_text(text, encoding="utf-8")
-    content = {"machine": machine(), "seconds": found}
-    (HERE / "compiling.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(text)
+    save("compiling", page(found, rounds), {"machine": machine(), "seconds": found})
 
 
 if __name__ == "__main__":

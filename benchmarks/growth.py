@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.child import answer
-from benchmarks.report import HERE, listed, machine, note, seconds
+from benchmarks.report import HERE, listed, machine, note, save, seconds
 from kdsearch.registry import parts
 
 #: Trials of each sampler: a Gaussian process takes seconds a trial before it comes to a thousand.
@@ -115,9 +115,7 @@ def main() -> None:
         key=lambda row: (list(TRIALS).index(row["sampler"]), row["trials"]),
     )
     found = {"machine": machine() | {"load average before": load}, "rows": rows}
-    file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (HERE / "GROWTH.md").write_text(page(found), encoding="utf-8")
-    print(page(found))
+    save("growth", page(found), found)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 COMMAND = "make bench"
@@ -65,6 +67,28 @@ def write(rows: Sequence[Row], load: float) -> str:
     content = {"command": COMMAND, "machine": where, "rows": table}
     (HERE / "results.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return text
+
+
+def page(title: str, about: str, lines: Sequence[str], command: str, load: str) -> str:
+    """The page of one measurement: what it is of, its table, and what it was taken on."""
+    where = machine() | {"load average, this included": load}
+    head = f"# {title}\n\nWritten by `{command}`."
+    return "\n\n".join([head, about, "\n".join(lines), listed(where)])
+
+
+def save(name: str, text: str, content: Mapping[str, Any]) -> None:
+    """Write the page of a measurement and what it shows, as NAME.md and name.json, and print the page."""
+    (HERE / f"{name.upper()}.md").write_text(text, encoding="utf-8")
+    (HERE / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(text)
+
+
+def rounds_of(command: str, about: str | None, usual: int) -> int:
+    """How often each side is to be run, by the command line of a measurement that has no other option."""
+    parser = argparse.ArgumentParser(prog=command, description=about)
+    parser.add_argument("--rounds", type=int, default=usual)
+    rounds: int = parser.parse_args().rounds
+    return rounds
 
 
 def listed(where: Mapping[str, str]) -> str:

@@ -6,9 +6,7 @@ says how often each is run.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import os
 import time
 from collections.abc import Callable
@@ -19,7 +17,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.report import HERE, listed, machine, note
+from benchmarks import report
+from benchmarks.report import machine, note, rounds_of, save
 from benchmarks.step import CLASSES, Given
 from kdsearch import models
 from kdsearch.data import Augment, Batches, Images
@@ -29,6 +28,7 @@ from kdsearch.distill.loop import distill
 from kdsearch.distill.resident import Splits
 from kdsearch.spec import load_spec
 
+COMMAND = "python -m benchmarks.share"
 SHAPE, BATCH, STEPS, ROUNDS, ASKED = (3, 32, 32), 64, 4, 15, 0.95
 STUDENTS: dict[str, dict[str, Any]] = {
     "resnet8": {"name": "resnet", "depth": 8},
@@ -118,25 +118,17 @@ def page(found: dict[str, dict[str, list[float]]], rounds: int) -> str:
         f"changes. One thread, its CPU time; medians of {rounds} runs of {STEPS} steps in turns, and of the "
         "ratios of neighbours."
     )
-    where = machine() | {"load average, this included": f"{os.getloadavg()[1]:.2f}"}
-    title = "# Share of the limit\n\nWritten by `python -m benchmarks.share`."
-    return "\n\n".join([title, about, "\n".join(lines), listed(where)])
+    return report.page("Share of the limit", about, lines, COMMAND, f"{os.getloadavg()[1]:.2f}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.share", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    rounds = parser.parse_args().rounds
+    rounds = rounds_of(COMMAND, __doc__, ROUNDS)
     torch.set_num_threads(1)
     found = {}
     for name, student in STUDENTS.items():
         note(name)
         found[name] = images_per_second(student, rounds)
-    text = page(found, rounds)
-    (HERE / "SHARE.md").write_text(text, encoding="utf-8")
-    content = {"machine": machine(), "images per second": found}
-    (HERE / "share.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(text)
+    save("share", page(found, rounds), {"machine": machine(), "images per second": found})
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ _KEPT = 256
 def compiled(student: nn.Module) -> Callable[[Tensor], Tensor]:
     """The forward pass of a student, compiled by `torch.compile` when it first runs, with its backward pass.
 
+    It maps images (B, C, H, W) to logits (B, classes), and has no second derivative.
     Where it cannot be compiled torch warns and runs it as it is.
     """
     from torch import _dynamo, _inductor
