@@ -1,5 +1,16 @@
-"""`python -m kdsearch.cli`, for where the script is not on the path."""
+"""`python -m kdsearch.cli`: how a job runs on a cluster, and for where the script is not on the path."""
 
-from kdsearch.cli import main
+import platform
+import sys
 
-main()
+try:
+    from kdsearch.cli import main
+
+    main()
+except ModuleNotFoundError as error:
+    print(  # noqa: T201
+        f"error: {sys.executable} on {platform.node()}: {error}; install kdsearch's requirements there, or "
+        "submit the job with --pip FILE",
+        file=sys.stderr,
+    )
+    sys.exit(2)

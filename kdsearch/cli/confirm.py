@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdsearch.cli.jobs import announce, job_address
-from kdsearch.cli.options import Address, Detach, TrackingUri, console, tracking_uri
+from kdsearch.cli.options import Address, Detach, Pip, TrackingUri, console, tracking_uri
 
 
 def confirm(
@@ -18,6 +18,7 @@ def confirm(
     ] = None,
     address: Address = None,
     detach: Detach = False,
+    pip: Pip = None,
     uri: TrackingUri = None,
 ) -> None:
     """Train the front and the baselines again with fresh seeds, and say which members were luck."""
@@ -25,7 +26,7 @@ def confirm(
     from kdsearch.pareto.confirmed_table import confirmed_table
     from kdsearch.tune.display import Lines
 
-    if (there := job_address(address, detach)) is not None:
+    if (there := job_address(address, detach, pip)) is not None:
         from kdsearch.tune.cluster_job import submit_confirm
 
         # Elsewhere it may be that only the cluster reaches MLflow.
@@ -36,6 +37,7 @@ def confirm(
             uri=tracking_uri(uri),
             storage=found.spec.compute.storage if found else None,
             address=there,
+            pip=pip,
             note=typer.echo,
         )
         raise typer.Exit(announce(job, f"the confirmation of {name}", detach))

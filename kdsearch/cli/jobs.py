@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,18 +11,19 @@ if TYPE_CHECKING:
     from kdsearch.tune.cluster_job import ClusterJob
 
 
-def job_address(address: str | None, detach: bool) -> str | None:
+def job_address(address: str | None, detach: bool, pip: Path | None) -> str | None:
     """The address that a command is submitted to as a job; None where it runs in this process.
 
-    Raises InputError for `--detach` without such an address.
+    Raises InputError for `--detach` or `--pip` without such an address.
     """
     from kdsearch.errors import InputError
     from kdsearch.tune.cluster import is_job
 
     if is_job(address):
         return address
-    if detach:
-        raise InputError("--detach: only a job can be detached; give --address auto, ray://… or http://…")
+    for option, given, what in (("--detach", detach, "can be detached"), ("--pip", pip, "takes requirements")):
+        if given:
+            raise InputError(f"{option}: only a job {what}; give --address auto, ray://… or http://…")
     return None
 
 

@@ -47,6 +47,15 @@ Address = Annotated[
     ),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Submit the job, and do not follow it")]
+Pip = Annotated[
+    Path | None,
+    typer.Option(
+        "--pip",
+        metavar="FILE",
+        help="Requirements to install for the job on every node; by default it takes what they have",
+        show_default=False,
+    ),
+]
 JobAddress = Annotated[
     str | None,
     typer.Option(

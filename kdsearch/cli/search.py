@@ -15,6 +15,7 @@ from kdsearch.cli.options import (
     Address,
     Detach,
     Overrides,
+    Pip,
     Profiled,
     TrackingUri,
     console,
@@ -35,6 +36,7 @@ def search(
     ] = None,
     address: Address = None,
     detach: Detach = False,
+    pip: Pip = None,
     trials: Annotated[int | None, typer.Option(help="Configs to try", min=0)] = None,
     concurrent: Annotated[int | None, typer.Option(help="Trials at the same time", min=1)] = None,
     tracking_uri: TrackingUri = None,
@@ -52,7 +54,7 @@ def search(
 
     if profile:
         overrides = [*overrides, "compute.profile=true"]
-    if (there := job_address(address, detach)) is not None:
+    if (there := job_address(address, detach, pip)) is not None:
         from kdsearch.spec import load_spec
         from kdsearch.tune.cluster_job import submit_search
 
@@ -65,7 +67,7 @@ def search(
         options += [text for override in kept for text in ("--set", override)]
         names = {"name": name or resume, "tracking.uri": tracking_uri}
         spec = load_spec(space, [*overrides, *(f"{key}={text}" for key, text in names.items() if text)])
-        job = submit_search(spec, space, options, address=there, note=typer.echo)
+        job = submit_search(spec, space, options, address=there, pip=pip, note=typer.echo)
         raise typer.Exit(announce(job, spec.name, detach))
     out = console()
     found = kdsearch.search(

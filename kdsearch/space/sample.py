@@ -150,18 +150,30 @@ class _Draw:
 
 
 class RandomTrial:
-    """A `Suggest` that draws evenly and by itself, to show what a space holds. Records what it was asked."""
+    """A `Suggest` that draws evenly and by itself, and records in `params` what it was asked.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: Of the draws.
+        near: Parameters to vary: one of them is drawn anew, and each of the others with the probability `rate`.
+        rate: See `near`.
+    """
+
+    def __init__(self, seed: int, near: Mapping[str, Any] | None = None, rate: float = 1.0) -> None:
         import random
 
         self._random = random.Random(seed)
         self.params: dict[str, Any] = {}
+        names = list(near or ())
+        anew = {self._random.choice(names)} if names else set()
+        anew |= {name for name in names if self._random.random() < rate}
+        self._kept = {name: value for name, value in (near or {}).items() if name not in anew}
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        if step:
+        if name in self._kept:
+            value = self._kept[name]
+        elif step:
             value = low + step * self._random.randint(0, int((high - low) / step + 1e-9))
         elif log:
             value = math.exp(self._random.uniform(math.log(low), math.log(high)))
@@ -171,7 +183,9 @@ class RandomTrial:
         return value
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        if log:
+        if name in self._kept:
+            value = self._kept[name]
+        elif log:
             value = min(high, int(math.exp(self._random.uniform(math.log(low), math.log(high + 1)))))
         else:
             value = low + step * self._random.randint(0, (high - low) // step)
@@ -179,5 +193,6 @@ class RandomTrial:
         return value
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        self.params[name] = self._random.choice(list(choices))
+        known = name in self._kept
+        self.params[name] = self._kept[name] if known else self._random.choice(list(choices))
         return self.params[name]

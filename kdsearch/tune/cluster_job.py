@@ -46,7 +46,13 @@ class ClusterJob:
 
 
 def submit_search(
-    spec: Spec, file: Path, options: Sequence[str], *, address: str, note: Callable[[str], None]
+    spec: Spec,
+    file: Path,
+    options: Sequence[str],
+    *,
+    address: str,
+    pip: Path | None,
+    note: Callable[[str], None],
 ) -> ClusterJob:
     """Send a search to a cluster.
 
@@ -55,6 +61,7 @@ def submit_search(
         file: Its file, in or below the working directory.
         options: The rest of the command line, for the driver on the cluster.
         address: `auto`, `ray://HOST:PORT`, or the dashboard's `http://HOST:8265`.
+        pip: A file of requirements that Ray installs for the job on every node; None for what they have.
         note: Called with a line for each setting that is not sent although the job may need it.
 
     Raises:
@@ -70,7 +77,7 @@ def submit_search(
     if secret := next((text for text in public if scrub(text) != text), None):
         raise InputError(f"{scrub(secret)}: it holds a password, and everyone who sees the job would see it")
     command = ["search", relative, *options, *places]
-    return _submit(spec.name, spec.name, command, _stored_here(spec.compute.storage), address, note)
+    return _submit(spec.name, spec.name, command, _stored_here(spec.compute.storage), address, pip, note)
 
 
 def submit_confirm(
@@ -80,6 +87,7 @@ def submit_confirm(
     uri: str,
     storage: str | None,
     address: str,
+    pip: Path | None,
     note: Callable[[str], None],
 ) -> ClusterJob:
     """Send the confirmation of a search to a cluster.
@@ -90,6 +98,7 @@ def submit_confirm(
         uri: The address of the MLflow that has the search, as the cluster sees it.
         storage: The `compute.storage` of the search, if it is known here.
         address: As for `submit_search`.
+        pip: As for `submit_search`.
         note: As for `submit_search`.
 
     Raises:
@@ -103,7 +112,8 @@ def submit_confirm(
             "confirm it without --address"
         )
     command = ["confirm", name, *options, *tracking]
-    return _submit(name, f"{name}-confirm", command, _stored_here(storage or STORAGE), address, note)
+    without = _stored_here(storage or STORAGE)
+    return _submit(name, f"{name}-confirm", command, without, address, pip, note)
 
 
 def _submit(
@@ -112,14 +122,16 @@ def _submit(
     command: Sequence[str],
     without: Sequence[str],
     address: str,
+    pip: Path | None,
     note: Callable[[str], None],
 ) -> ClusterJob:
     """Submit a `kdsearch` command to a cluster, together with the working folder."""
     for name in _SECRETS:
         if os.environ.get(name):
             note(f"{name} is not sent; the head node needs its own, see docs/security.md")
-    # The cluster that `auto` finds is set up like this node; on others, use the Python on the path.
-    python = sys.executable if address == "auto" else "python"
+    # The cluster that `auto` finds is set up like this node; on others, and where Ray makes an environment for
+    # the job, use the Python on the path.
+    python = sys.executable if address == "auto" and pip is None else "python"
     client = _client(address)
     request: dict[str, Any] = {
         # The shell of the job, on a node of the cluster, knows the cluster's address.
@@ -130,6 +142,7 @@ def _submit(
             "working_dir": str(Path.cwd()),
             "py_modules": [str(Path(__file__).parents[1])],
             "excludes": [*_LEFT_HERE, *without],
+            **_installed(pip),
         },
     }
     until = time.monotonic() + _PATIENCE
@@ -256,6 +269,15 @@ def _stored_here(place: str) -> list[str]:
         return []
     storage, here = Path(place).absolute(), Path.cwd()
     return [f"/{storage.relative_to(here)}/"] if storage.is_relative_to(here) and storage != here else []
+
+
+def _installed(pip: Path | None) -> dict[str, Any]:
+    """The part of a job's runtime environment that says what to install."""
+    if pip is None:
+        return {}
+    if not pip.is_file():
+        raise InputError(f"--pip {pip}: there is no such file; expected requirements, as `pip install -r` takes")
+    return {"pip": str(pip)}
 
 
 def _client(address: str) -> JobSubmissionClient:

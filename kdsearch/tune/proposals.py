@@ -20,8 +20,9 @@ from kdsearch.tune.records import Record
 if TYPE_CHECKING:
     import optuna
 
-#: Suggestions in a row that may be known or refused before random ones are tried, and before giving up.
-_SUGGESTED, _DRAWN = 50, 1000
+#: Suggestions in a row that may be refused before they are varied, attempts until nothing is left of what was
+#: suggested, and before giving up.
+_REFUSED, _VARIED, _MOST = 50, 100, 1000
 
 
 @dataclass(frozen=True)
@@ -166,12 +167,18 @@ class Proposals:
         self._queue.append(proposal)
 
     def _suggest(self) -> Proposal | None:
-        """A config that is new and keeps the constraints known before training; None when none is found."""
-        for attempt in range(_SUGGESTED + _DRAWN):
-            if attempt >= _SUGGESTED:
-                self.study.enqueue_trial(self._draw(attempt))
+        """A config that is new and keeps the constraints known before training; None when none is found.
+
+        One that has been run is varied: a sampler that is sure of itself would suggest it again, at the cost
+        of another model of all trials.
+        """
+        known, params = False, dict[str, Any]()
+        for attempt in range(_MOST):
+            if known or attempt >= _REFUSED:
+                self.study.enqueue_trial(self._vary(params, attempt))
             trial = self._pending.popleft() if self._pending else self.study.ask()
             drawn, reason = sample(self.spec, trial), ""
+            params = trial.params
             try:
                 config = canonical(self._resolve(drawn))
             except InputError as error:  # a model between those that were tried before the search
@@ -179,19 +186,22 @@ class Proposals:
             uid = fingerprint(config)
             trial.set_user_attr("uid", uid)
             if uid in self.ledger:
-                self._tell(trial, self.ledger[uid])
+                known = True
+                self._end(trial, "failed")
             elif reason := reason or self._refusal(trial, config):
                 self.refused[uid] = reason
                 self._end(trial, "pruned")
             else:
                 self._asked[uid] = trial
-                return Proposal(uid, config, params=trial.params)
+                return Proposal(uid, config, params=params)
         return None
 
-    def _draw(self, attempt: int) -> dict[str, Any]:
-        drawn = RandomTrial(hash((self.spec.search.seed, self._proposed, attempt)))
-        sample(self.spec, drawn)
-        return drawn.params
+    def _vary(self, params: Mapping[str, Any], attempt: int) -> dict[str, Any]:
+        """Parameters near those of a suggestion, and farther with every attempt."""
+        seed = hash((self.spec.search.seed, self._proposed, attempt))
+        varied = RandomTrial(seed, params, rate=attempt / _VARIED)
+        sample(self.spec, varied)
+        return varied.params
 
     def _refusal(self, trial: optuna.Trial, config: Mapping[str, Any]) -> str:
         """Why a config must not run; '' when it may. Constraints that are broken are noted with the trial."""

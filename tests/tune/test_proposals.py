@@ -115,17 +115,30 @@ def test_a_config_that_breaks_a_known_constraint_is_never_proposed_and_told_as_i
         assert any(value > 0 for key, value in trial.system_attrs.items() if key.startswith("constraints"))
 
 
-def test_a_config_proposed_again_is_told_its_known_values_instead_of_being_run(tmp_path):
+def test_a_config_suggested_again_is_not_run_and_counts_once_for_the_sampler(tmp_path):
     student = {"name": "mlp", "hidden": {"choice": [[4], [8], [16]]}}
     distill = {"losses": {"ce": {}}}
     proposals = proposals_of(tmp_path, student=student, distill=distill, teachers={})
     ran = run(proposals, scores)
     assert len(ran) == len({proposal.uid for proposal in ran}) == 3
     assert proposals.exhausted
-    told = [trial for trial in proposals.study.trials if trial.state == TrialState.COMPLETE]
-    assert len(told) > 3
-    by_uid = {trial.user_attrs["uid"]: trial.values for trial in told}
-    assert all(trial.values == by_uid[trial.user_attrs["uid"]] for trial in told)
+    trials = proposals.study.trials
+    told = [trial.user_attrs["uid"] for trial in trials if trial.state == TrialState.COMPLETE]
+    assert sorted(told) == sorted(proposal.uid for proposal in ran)
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAIL}
+
+
+def test_a_suggestion_that_is_known_is_varied_and_what_was_good_about_it_kept(tmp_path):
+    student = {"name": "mlp", "hidden": {"choice": [[4], [8], [16]]}}
+    optim = {"name": "sgd", "lr": {"choice": [0.1, 0.2]}, "momentum": {"choice": [0.0, 0.9]}, "epochs": 1}
+    proposals = proposals_of(
+        tmp_path, student=student, optim=optim, distill={"losses": {"ce": {}}}, teachers={}
+    )
+    known = run(proposals, scores, most=1)[0]
+    proposals.study.enqueue_trial(known.params)
+    varied = proposals.next()
+    assert isinstance(varied, Proposal) and varied.params.keys() == known.params.keys()
+    assert sum(varied.params[name] != known.params[name] for name in known.params) == 1
 
 
 def test_a_recipe_in_which_no_loss_acts_is_refused(tmp_path):
