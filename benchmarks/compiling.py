@@ -37,6 +37,7 @@ Found = dict[str, Any]
 def measure(student: dict[str, Any], rounds: int) -> Found:
     """Seconds of a step as it is and compiled, in turns, and those of the epoch in which it is compiled."""
     model = models.build(student, SHAPE, CLASSES, seed=0)
+    models.lay_out(model, SHAPE)
     plain, fast = ours(copy.deepcopy(model), student), ours(copy.deepcopy(model), student, compile=True)
     plain()
     with tempfile.TemporaryDirectory(prefix="kdsearch-bench-") as cache:

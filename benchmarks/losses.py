@@ -71,13 +71,14 @@ class Step:
         )
         config = load_spec(match_layers(spec.tree(), lambda model: layers_of(model, SHAPE, CLASSES)))
         student = models.build(config.tree()["student"], SHAPE, CLASSES, seed=0)
+        models.lay_out(student, SHAPE)
         teacher = models.build(TEACHER, SHAPE, CLASSES, seed=1).eval().requires_grad_(False)
         images = Images(torch.zeros(EXAMPLES, *SHAPE, dtype=torch.uint8), torch.zeros(EXAMPLES).long())
         splits = Splits(images, images, None, torch.zeros(3), torch.ones(3), tuple(map(str, range(CLASSES))))
         self.teachers: Teachers
         self.objective: Objective
         self.teachers, self.objective = assemble(
-            config, config.distill.losses, student, Given(teacher), splits
+            config, config.distill.losses, student, Given(teacher, SHAPE), splits
         )
         trained = [p for p in self.objective.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(
@@ -85,9 +86,9 @@ class Step:
         )
         self.objective.train()
         self.taught = self.objective.advance(0.0)
-        self.batch = Batch(
-            torch.randn(BATCH, *SHAPE), torch.randint(0, CLASSES, (BATCH,)), torch.randperm(EXAMPLES)[:BATCH]
-        )
+        images = torch.randn(BATCH, *SHAPE).contiguous(memory_format=torch.channels_last)
+        labels = torch.randint(0, CLASSES, (BATCH,))
+        self.batch = Batch(images, labels, torch.randperm(EXAMPLES)[:BATCH])
 
     @cached_property
     def shown(self) -> TeacherOutputs:

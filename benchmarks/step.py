@@ -121,15 +121,17 @@ class Contest:
         self.images: Tensor = normalise(pixels, mean, std)
         data = Images(pixels, self.labels)
         self.splits = Splits(data, data, None, mean, std, tuple(map(str, range(CLASSES))))
-        self.batches = Batches(data, batch_size=case.batch, augment=Augment(), mean=mean, std=std, seed=0)
+        self.batches = Batches(
+            data, batch_size=case.batch, augment=Augment(), mean=mean, std=std, seed=0, channels_last=True
+        )
 
     def ours(self) -> Ready:
         """kdsearch's loop, assembled as a trial has it."""
         torch.manual_seed(0)
         student = copy.deepcopy(self.student)
-        teachers, objective = assemble(
-            self.spec, self.spec.distill.losses, student, Given(self.teacher), self.splits
-        )
+        models.lay_out(student, self.case.shape)
+        given = Given(copy.deepcopy(self.teacher), self.case.shape)
+        teachers, objective = assemble(self.spec, self.spec.distill.losses, student, given, self.splits)
 
         def run() -> float:
             metrics = distill(
@@ -161,8 +163,10 @@ class Contest:
 class Given(Resident):
     """A teacher that is there already, whatever it is called."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, shape: tuple[int, int, int]) -> None:
         super().__init__(TeacherStore(Path()), torch.device("cpu"))
+        models.lay_out(model, shape)
+        models.take_any_layout(model)
         self._model = model
 
     def teacher(self, spec: Spec, name: str) -> nn.Module:

@@ -21,7 +21,10 @@ def job_address(address: str | None, detach: bool, pip: Path | None) -> str | No
 
     if is_job(address):
         return address
-    for option, given, what in (("--detach", detach, "can be detached"), ("--pip", pip, "takes requirements")):
+    for option, given, what in (
+        ("--detach", detach, "can be detached"),
+        ("--pip", pip, "takes requirements"),
+    ):
         if given:
             raise InputError(f"{option}: only a job {what}; give --address auto, ray://… or http://…")
     return None

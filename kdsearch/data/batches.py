@@ -99,9 +99,9 @@ class Batches:
         self._device = torch.device(device)
         self._channels_last = channels_last
         self._ready: Tensor | None = None
-        # Not with the channels last, a layout that the selection of a batch does not keep.
-        if not augment and not channels_last and 4 * images.images.numel() <= FLOAT_BYTES:
-            self._ready = self._normalised(self._data.images)
+        if not augment and 4 * images.images.numel() <= FLOAT_BYTES:
+            ready = self._normalised(self._data.images)
+            self._ready = ready.permute(0, 2, 3, 1) if channels_last else ready
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -206,7 +206,8 @@ class Batches:
 
     def _seen(self, chosen: Tensor, views: Views | None) -> Tensor:
         if self._ready is not None:
-            return self._ready.index_select(0, chosen)
+            selected = self._ready.index_select(0, chosen)
+            return selected.permute(0, 3, 1, 2) if self._channels_last else selected
         images = self._data.images.index_select(0, chosen)
         return self._normalised(images if views is None else self._augment.apply(images, views))
 

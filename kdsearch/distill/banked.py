@@ -45,6 +45,7 @@ def shelves(
         "images": resident.splits(config).digest,
         "device": worker.device.type,
         "precision": precision,
+        "layout": "channels last",
     }
     teachers = config.tree("teachers")["teachers"]
     about = {

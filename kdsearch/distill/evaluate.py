@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from kdsearch.data import Images, evaluation_batches
 from kdsearch.deploy import DeployedModel
+from kdsearch.models import channels_last
 
 #: Images in a batch on a CPU, where more are no faster, and the most that a GPU is given at a time.
 _CPU_BATCH, _GPU_BATCH = 512, 4096
@@ -44,7 +45,7 @@ def _predicted(
     model: nn.Module, images: Images, mean: Tensor, std: Tensor, device: torch.device, size: int
 ) -> tuple[Tensor, Tensor] | None:
     """Logits and labels, computed for so many images at a time; None where memory does not suffice."""
-    last = device.type == "cuda"
+    last = channels_last(model)
     batches = evaluation_batches(images, mean, std, batch_size=size, device=device, channels_last=last)
     try:
         outputs = [(model(batch.images).float(), batch.labels) for batch in batches]

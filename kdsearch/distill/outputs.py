@@ -111,7 +111,7 @@ class Teachers:
         with contextlib.suppress(DeepEnough):
             answer[LOGITS] = self.models[name](images)
         answer |= taps.take()
-        return {layer: answer[layer] for layer in layers}
+        return {layer: _channels_last(answer[layer]) for layer in layers}
 
     def _widened(self, name: str, logits: Tensor) -> Tensor:
         known = self.known.get(name)
@@ -123,6 +123,11 @@ class Teachers:
             taps.close()
         if self.shelves is not None:
             self.shelves.close()
+
+
+def _channels_last(output: Tensor) -> Tensor:
+    """Feature maps as the bank keeps them; other outputs as they are."""
+    return output.contiguous(memory_format=torch.channels_last) if output.dim() == 4 else output
 
 
 def image_gradient(logits: Tensor, labels: Tensor, images: Tensor, *, create_graph: bool = False) -> Tensor:

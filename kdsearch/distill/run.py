@@ -69,11 +69,11 @@ def run(
     if timings is not None and not is_converted(config.deploy):
         form = as_trained(student, config, splits, worker.device)
         result |= timings.of(form, timed_as(config), shape, classes, figures)
-    if worker.device.type == "cuda":
-        student = student.to(memory_format=torch.channels_last)
+    models.lay_out(student, shape)
     torch.manual_seed(seed)
     metrics: dict[str, float] = {}
-    batches = make_batches(config, resident.placed(config), worker, seed=order)
+    last = models.channels_last(student)
+    batches = make_batches(config, resident.placed(config), worker, seed=order, channels_last=last)
     for past in checkpoint.history if checkpoint else ():
         report(past)
     for phase in phases(config):
@@ -106,6 +106,7 @@ def run(
     if profile:
         profile.begin("evaluation")
     result |= score_trained(student, config, resident, figures)
+    models.restore(student)
     if profile:
         profile.begin("other")
     final = {
@@ -114,7 +115,9 @@ def run(
     return student, final | result | {"seconds": time.perf_counter() - started}
 
 
-def make_batches(config: Spec, splits: Splits, worker: Worker, *, seed: int | None = None) -> Batches:
+def make_batches(
+    config: Spec, splits: Splits, worker: Worker, *, seed: int | None = None, channels_last: bool = False
+) -> Batches:
     """The training batches of a config for one of its workers; by default with the config's seed."""
     augment = config.data.augment
     return Batches(
@@ -129,5 +132,5 @@ def make_batches(config: Spec, splits: Splits, worker: Worker, *, seed: int | No
         rank=worker.rank,
         world_size=worker.world_size,
         device=worker.device,
-        channels_last=worker.device.type == "cuda",
+        channels_last=channels_last,
     )

@@ -31,7 +31,8 @@ class Shelves:
     """The shelves of every output of every teacher.
 
     A teacher's outputs are rounded and cut as the bank keeps them even where they are computed, so that a
-    config gives the same figures whether the bank was full or empty.
+    config gives the same figures whether the bank was full or empty. Feature maps are kept with the channels
+    last, as they are computed.
     """
 
     def __init__(
@@ -160,7 +161,9 @@ class Shelves:
 
     def _kept_shape(self, teacher: str, layer: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         cut = self._cut(teacher, layer)
-        return shape if cut is None else (2 * cut + 1,)
+        if cut is not None:
+            return (2 * cut + 1,)
+        return (*shape[1:], shape[0]) if len(shape) == 3 else shape
 
     def _dtype(self, teacher: str, layer: str) -> torch.dtype:
         """In which an output is kept: sixteen bits hold no larger class number than 65,535."""
@@ -169,11 +172,17 @@ class Shelves:
 
     def _encoded(self, teacher: str, layer: str, output: Tensor) -> Tensor:
         cut, dtype = self._cut(teacher, layer), self._dtype(teacher, layer)
-        return rounded(output, dtype) if cut is None else cut_logits(output, cut, dtype)
+        if cut is not None:
+            return cut_logits(output, cut, dtype)
+        kept = rounded(output, dtype)
+        return kept.permute(0, 2, 3, 1) if kept.dim() == 4 else kept
 
     def _decoded(self, teacher: str, layer: str, kept: Tensor) -> Tensor:
         cut = self._cut(teacher, layer)
-        return kept.float() if cut is None else whole_logits(kept, cut, self._classes[teacher])
+        if cut is not None:
+            return whole_logits(kept, cut, self._classes[teacher])
+        output = kept.float()
+        return output.permute(0, 3, 1, 2) if output.dim() == 4 else output
 
 
 def rounded(values: Tensor, dtype: torch.dtype) -> Tensor:

@@ -154,8 +154,8 @@ class RandomTrial:
 
     Args:
         seed: Of the draws.
-        near: Parameters to vary: one of them is drawn anew, and each of the others with the probability `rate`.
-        rate: See `near`.
+        near: Parameters to vary.
+        rate: The probability with which each of them is drawn anew; one always is.
     """
 
     def __init__(self, seed: int, near: Mapping[str, Any] | None = None, rate: float = 1.0) -> None:
@@ -172,7 +172,7 @@ class RandomTrial:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         if name in self._kept:
-            value = self._kept[name]
+            value = float(self._kept[name])
         elif step:
             value = low + step * self._random.randint(0, int((high - low) / step + 1e-9))
         elif log:
@@ -184,7 +184,7 @@ class RandomTrial:
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         if name in self._kept:
-            value = self._kept[name]
+            value = int(self._kept[name])
         elif log:
             value = min(high, int(math.exp(self._random.uniform(math.log(low), math.log(high + 1)))))
         else:
@@ -193,6 +193,6 @@ class RandomTrial:
         return value
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        known = name in self._kept
-        self.params[name] = self._kept[name] if known else self._random.choice(list(choices))
-        return self.params[name]
+        value = self._kept[name] if name in self._kept else self._random.choice(list(choices))
+        self.params[name] = value
+        return value

@@ -82,7 +82,8 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
         self, tag: str, sequence: Any, flow_style: bool | None = None
     ) -> yaml.SequenceNode:
         flat = not any(isinstance(item, Mapping) for item in sequence)
-        return super().represent_sequence(tag, sequence, flow_style=flat or flow_style)
+        node: yaml.SequenceNode = super().represent_sequence(tag, sequence, flow_style=flat or flow_style)
+        return node
 
 
 for _class in (_Loader, _Dumper):

@@ -129,8 +129,8 @@ def _submit(
     for name in _SECRETS:
         if os.environ.get(name):
             note(f"{name} is not sent; the head node needs its own, see docs/security.md")
-    # The cluster that `auto` finds is set up like this node; on others, and where Ray makes an environment for
-    # the job, use the Python on the path.
+    # The cluster that `auto` finds is set up like this node; on others, and where Ray makes an environment
+    # for the job, use the Python on the path.
     python = sys.executable if address == "auto" and pip is None else "python"
     client = _client(address)
     request: dict[str, Any] = {
@@ -276,7 +276,9 @@ def _installed(pip: Path | None) -> dict[str, Any]:
     if pip is None:
         return {}
     if not pip.is_file():
-        raise InputError(f"--pip {pip}: there is no such file; expected requirements, as `pip install -r` takes")
+        raise InputError(
+            f"--pip {pip}: there is no such file; expected requirements, as `pip install -r` takes"
+        )
     return {"pip": str(pip)}
 
 
