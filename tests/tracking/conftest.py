@@ -10,7 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.request import urlopen
 
 import pytest
@@ -55,6 +58,16 @@ def open_writer(uri: str) -> Iterator[Callable[..., Writer]]:
         writer.close(0)
 
 
+class _Failing(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_error(500)
+
+    do_GET = do_POST  # noqa: N815
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
 class Server:
     """`mlflow server` on a port of its own: started, killed and started again on the same store."""
 
@@ -95,6 +108,23 @@ class Server:
     def thaw(self) -> None:
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGCONT)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freeze it, and thaw it afterwards."""
+        self.freeze()
+        yield
+        self.thaw()
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """In its place, whatever it did until then, is one that answers 500; it starts again afterwards."""
+        self.kill()
+        with ThreadingHTTPServer(("127.0.0.1", self.port), _Failing) as ill:
+            Thread(target=ill.serve_forever, daemon=True).start()
+            yield
+            ill.shutdown()
+        self.start()
 
     def _answers(self) -> bool:
         try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from mlflow import MlflowClient
@@ -81,29 +79,16 @@ def test_a_server_that_dies_and_hangs_has_everything_once_in_the_end(
 @pytest.mark.slow
 def test_what_a_server_answers_with_500_arrives_when_it_is_well(uri: str, tmp_path: Path) -> None:
     server = Server(tmp_path)
-
-    class Ill(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_error(500)
-
-        do_GET = do_POST  # noqa: N815
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", server.port), Ill) as ill:
-        Thread(target=ill.serve_forever, daemon=True).start()
-        writer = Writer(server.uri, "project", "digits")
-        writer.start({}, {})
-        for number in range(5):
-            writer.start_trial(f"t{number}", "recipe", CONFIG, {"kdsearch.number": str(number)})
-            writer.log_metrics(f"t{number}", {"accuracy": number})
-            writer.end_trial(f"t{number}", "complete", {})
-        time.sleep(3)
-        assert writer.pending
-        ill.shutdown()
-    server.start()
     try:
+        with server.failing():
+            writer = Writer(server.uri, "project", "digits")
+            writer.start({}, {})
+            for number in range(5):
+                writer.start_trial(f"t{number}", "recipe", CONFIG, {"kdsearch.number": str(number)})
+                writer.log_metrics(f"t{number}", {"accuracy": number})
+                writer.end_trial(f"t{number}", "complete", {})
+            time.sleep(3)
+            assert writer.pending
         writer.end("complete")
         assert writer.close(60)
         record = read_search(server.uri, "digits")

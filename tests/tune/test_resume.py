@@ -85,14 +85,15 @@ def test_a_killed_driver_loses_nothing_and_runs_nothing_twice(local_ray, tmp_pat
 
 
 @pytest.mark.long
-def test_a_killed_worker_goes_on_from_its_checkpoint(tmp_path):
-    search = tmp_path / "store/searches/small"
-    with running(tmp_path, **long_spec(tmp_path)) as process:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_goes_on_from_its_checkpoint(workers, tmp_path):
+    search, spec = tmp_path / "store/searches/small", long_spec(tmp_path)
+    with running(tmp_path, **{**spec, "compute": {**spec["compute"], "workers": workers}}) as process:
         cut = wait_until(lambda: epoch_of_second(search), 60)
-        worker = worker_of(process.pid)
-        os.kill(worker, signal.SIGKILL)
-        after = worker
-        wait_until(lambda: session_of(process.pid, "ray::RayTrainWorker") not in ([], [after]))
+        group = session_of(process.pid, "ray::RayTrainWorker")
+        assert len(group) == workers
+        os.kill(group[-1], signal.SIGKILL)
+        wait_until(lambda: set(session_of(process.pid, "ray::RayTrainWorker")) - set(group))
         said = finish(process)
         assert process.returncode == 0, said
     seconds = results(search)[cut]["metrics"]["seconds"]

@@ -8,7 +8,17 @@ from threading import Thread
 
 import pytest
 from mlflow import MlflowClient
-from running import check_whole, command, held, mlflow_runs, results, wait_until
+from running import (
+    check_whole,
+    command,
+    finish,
+    held,
+    mlflow_runs,
+    results,
+    running,
+    wait_for,
+    wait_until,
+)
 from small import small_spec
 
 import kdsearch
@@ -87,6 +97,28 @@ def test_a_server_that_is_away_for_a_whole_search_gets_it_all_by_sync(local_ray,
     try:
         done = command(tmp_path, "sync", "small", "--storage", "store")
         assert done.stdout == f"small: MLflow has all {len(search.outcome.trials)} trials\n", done.stderr
+        check_whole(tmp_path, server.uri)
+    finally:
+        server.kill()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ill", ["hangs", "answers 500"])
+def test_a_server_that_is_ill_for_a_part_of_a_search_delays_no_trial_and_is_told_all(
+    ill, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    (tmp_path / "server").mkdir()
+    server = Server(tmp_path / "server")
+    server.start()
+    trials = {"trials": 30, "seed": 0, "sampler": "random", "concurrent": 1}
+    try:
+        with running(tmp_path, tracking={"uri": server.uri}, search=trials) as process:
+            wait_for(process, r"^\[5/")
+            with server.frozen() if ill == "hangs" else server.failing():
+                lines = wait_for(process, r"^\[25/")
+            said = "".join(lines) + finish(process)
+        assert process.returncode == 0 and "does not answer" in said and "answers again" in said, said
         check_whole(tmp_path, server.uri)
     finally:
         server.kill()
