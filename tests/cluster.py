@@ -74,7 +74,7 @@ def run(folder: Path, trials: int) -> None:
     nodes.append(_started("b", SECOND, folder))
     settings = {"compute.storage": "store", "search.trials": trials, "search.concurrent": 2}
     options = [f"--set={key}={value}" for key, value in settings.items()]
-    command = [sys.executable, "-m", "kdsearch.cli", "search", str(space), f"--address={HEAD}:6379", *options]
+    command = [sys.executable, "-m", "kdsearch", "search", str(space), f"--address={HEAD}:6379", *options]
 
     def start() -> subprocess.Popen[bytes]:
         return within("a", *command, log=folder / "search.log", folder=folder)

@@ -70,7 +70,7 @@ class Soak:
     def start(self) -> None:
         """Start the search, or go on with it."""
         resume = ["--resume", "small"] if (self.search / "spec.yaml").exists() else []
-        command = [sys.executable, "-m", "kdsearch.cli", "search", "space.yaml", *resume]
+        command = [sys.executable, "-m", "kdsearch", "search", "space.yaml", *resume]
         with (self.folder / "log").open("ab") as log:
             self.drivers.append(
                 subprocess.Popen(
@@ -153,7 +153,7 @@ class Soak:
         self.say("the search is complete")
         if self.restart.is_alive():
             self.restart.join()
-        sync = [sys.executable, "-m", "kdsearch.cli", "sync", "small", "--storage", "store"]
+        sync = [sys.executable, "-m", "kdsearch", "sync", "small", "--storage", "store"]
         subprocess.run(sync, cwd=self.folder, check=True)
 
     def look(self) -> None:

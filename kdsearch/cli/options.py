@@ -96,4 +96,4 @@ def program() -> str:
     if shutil.which("kdsearch"):
         return "kdsearch"
     script = Path(sys.argv[0])
-    return os.path.relpath(script) if script.name == "kdsearch" else "python -m kdsearch.cli"
+    return os.path.relpath(script) if script.name == "kdsearch" else "python -m kdsearch"

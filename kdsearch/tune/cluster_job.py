@@ -135,7 +135,7 @@ def _submit(
     client = _client(address)
     request: dict[str, Any] = {
         # The shell of the job, on a node of the cluster, knows the cluster's address.
-        "entrypoint": f'{shlex.join([python, "-m", "kdsearch.cli", *command])} --address "$RAY_ADDRESS"',
+        "entrypoint": f'{shlex.join([python, "-m", "kdsearch", *command])} --address "$RAY_ADDRESS"',
         "submission_id": f"{kind}-{uuid.uuid4().hex[:8]}",
         "metadata": {SEARCH: search},
         "runtime_env": {
@@ -214,14 +214,20 @@ def follow_job(job: ClusterJob, echo: Callable[[str], object]) -> int:
     if info.status.value == "SUCCEEDED":
         return 0
     if info.driver_exit_code is None:
-        raise KdsearchError(f"job {job.id} {info.status.value.lower()}: {info.message}")
+        raise KdsearchError(f"job {job.id} {info.status.value.lower()}: {_reason(info.message or '')}")
     return int(info.driver_exit_code)
+
+
+def _reason(message: str) -> str:
+    """Ray's message about a job, without its traceback: of requirements that fail, what pip printed."""
+    _, told, printed = message.partition("lines of stdout:")
+    return "\n".join(map(str.strip, printed.strip().splitlines())) if told else message.strip()
 
 
 def job_state(job: ClusterJob) -> str:
     """The status of a job and Ray's message about it."""
     info = job.client.get_job_info(job.id)
-    return f"{info.status.value.lower()}: {info.message}"
+    return f"{info.status.value.lower()}: {_reason(info.message or '')}"
 
 
 def job_logs(job: ClusterJob) -> str:

@@ -87,7 +87,7 @@ def test_every_command_has_help(kdsearch: Run, command: str):
 @pytest.mark.parametrize("arguments", [["--help"], ["check", str(DIGITS)], ["schema"]], ids=lambda a: a[0])
 def test_light_commands_import_nothing_heavy(folder: Path, arguments: list[str]):
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "kdsearch.cli", *arguments],
+        [sys.executable, "-X", "importtime", "-m", "kdsearch", *arguments],
         capture_output=True,
         text=True,
         check=True,

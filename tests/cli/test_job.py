@@ -10,7 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,20 +47,32 @@ class Small(nn.Sequential):
 """
 
 
+#: The address of a head, its dashboard's, and where it keeps its logs.
+Cluster = tuple[str, str, Path]
+
+
 @pytest.fixture(scope="module")
-def cluster(free_port) -> Iterator[tuple[str, str, Path]]:
-    """A head of two CPUs: its address, its dashboard's, and where it keeps its logs."""
+def cluster(free_port) -> Iterator[Cluster]:
+    """A head of two CPUs."""
+    with head_of([BIN / "ray"], {"PATH": f"{BIN}:{os.environ['PATH']}"}, free_port) as there:
+        yield there
+
+
+@contextmanager
+def head_of(
+    ray: Sequence[Path | str], more: dict[str, str], free_port: Callable[[], int]
+) -> Iterator[Cluster]:
+    """A head of two CPUs, started by the command `ray`."""
     # A short path: Ray's sockets lie in it, and their names may not be long.
     temporary, port, dashboard = Path(tempfile.mkdtemp(prefix="kds")), free_port(), free_port()
     command = [
-        BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1",
+        *ray, "start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1",
         f"--port={port}", f"--dashboard-port={dashboard}", "--include-dashboard=true",
         f"--temp-dir={temporary}", "--disable-usage-stats",
         # The usual port is taken by another Ray on this machine, and without its agent a head takes no job.
         f"--dashboard-agent-listen-port={free_port()}",
     ]  # fmt: skip
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
-    environment["PATH"] = f"{BIN}:{environment['PATH']}"
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, **more}
     log = (temporary / "head.log").open("w")
     head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{dashboard}"
@@ -251,3 +265,59 @@ def test_a_file_that_only_the_cluster_has_is_for_the_job_to_see(cluster, send, t
     code, out = send("--address", cluster[1], *there(tmp_path)[:2], "--tracking-uri", uri)
     said, _, job = out.partition("submitted")
     assert code == 2 and "error" not in said and f"there is no folder {tmp_path}/mounted" in job, out
+
+
+@pytest.fixture
+def bare(free_port, tmp_path) -> Iterator[Cluster]:
+    """A head whose Python is no virtual environment, as in an image: Ray would copy all of one."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    python, library = tmp_path / "image" / "bin" / version, tmp_path / "image" / "lib" / version
+    for folder in (python.parent, library):
+        folder.mkdir(parents=True)
+    base = Path(sys.base_prefix)
+    shutil.copy(base / "bin" / version, python)
+    (python.parent / "python").symlink_to(python)
+    for path in (base / "lib" / version).iterdir():
+        if path.name != "site-packages":
+            (library / path.name).symlink_to(path)
+    (library / "site-packages").symlink_to(next(path for path in sys.path if path.endswith("site-packages")))
+    more = {"PATH": f"{python.parent}:{os.environ['PATH']}"}
+    with head_of([python, "-m", "ray.scripts.scripts"], more, free_port) as there:
+        yield there
+
+
+def test_requirements_are_installed_for_the_job_alone(bare, send, tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "sizes.py").write_text("WIDTH = 4\n")
+    wheel = tmp_path / "sizes-1.0-py3-none-any.whl"
+    about = "sizes-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("sizes.py", "WIDTH = 4\n")
+        file.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: sizes\nVersion: 1.0\n")
+        file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{about}/RECORD", "".join(f"{name},,\n" for name in file.namelist()))
+    tree = tmp_path / "tree"
+    mine = MINE.replace("LazyLinear(width)", "LazyLinear(sizes.WIDTH)").replace("Linear(width,", "Linear(4,")
+    (tree / "mine.py").write_text(f"import sizes\n{mine}")
+    (tree / "needs.txt").write_text(f"{wheel}\n")
+    options = ["--address", bare[1], *there(tmp_path)]
+    path = os.pathsep.join(filter(None, [str(tmp_path / "here"), os.environ.get("PYTHONPATH")]))
+    code, out = send(*options, PYTHONPATH=path)
+    assert code == 2 and "No module named 'sizes'" in out, out
+    code, out = send(*options, "--pip", "absent.txt", PYTHONPATH=path)
+    assert code == 2 and "--pip absent.txt: there is no such file" in out, out
+    (tree / "wrong.txt").write_text(f"{tmp_path}/no-such-1.0-py3-none-any.whl\n")
+    code, out = send(*options, "--pip", "wrong.txt", PYTHONPATH=path)
+    assert code == 1 and re.search(r"failed: .*\n?.*no-such-1.0", out), out
+    code, out = send(*options, "--pip", "needs.txt", PYTHONPATH=path)
+    assert code == 0 and "sent: 4 complete" in out, out
+
+
+def test_what_the_nodes_python_lacks_is_named(tmp_path):
+    (tmp_path / "typer.py").write_text("import typer_that_is_not_there\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "kdsearch", "search", "s.yaml"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"error: {sys.executable} on " in done.stderr and "submit the job with --pip FILE" in done.stderr

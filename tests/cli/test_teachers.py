@@ -19,7 +19,7 @@ optim: {name: sgd, epochs: 2}
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "kdsearch.cli", *arguments]
+    command = [sys.executable, "-m", "kdsearch", *arguments]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

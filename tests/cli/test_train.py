@@ -28,7 +28,7 @@ bank: {{bytes: {bytes}}}
 )
 def test_what_is_logged_is_on_stderr_once(tmp_path, loss, size, logged):
     (tmp_path / "config.yaml").write_text(CONFIG.format(loss=loss, bytes=size), encoding="utf-8")
-    command = [sys.executable, "-m", "kdsearch.cli", "train", "config.yaml"]
+    command = [sys.executable, "-m", "kdsearch", "train", "config.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count(logged) == 1

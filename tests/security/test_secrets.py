@@ -147,7 +147,7 @@ def test_a_planted_password_is_nowhere_after_a_search(mlflow_server: tuple[str, 
 
     def run(*arguments: str) -> None:
         nonlocal said
-        command = [sys.executable, "-m", "kdsearch.cli", *arguments]
+        command = [sys.executable, "-m", "kdsearch", *arguments]
         done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=240)
         said += done.stdout + done.stderr
         assert done.returncode == 0, done.stdout + done.stderr

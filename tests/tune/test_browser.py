@@ -38,7 +38,7 @@ def ui(searched) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     uri = f"sqlite:///{folder}/mlflow.db"
-    command = [sys.executable, "-m", "kdsearch.cli", "ui", "--tracking-uri", uri, "--port", str(port)]
+    command = [sys.executable, "-m", "kdsearch", "ui", "--tracking-uri", uri, "--port", str(port)]
     server = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

@@ -101,11 +101,11 @@ def test_what_a_machine_was_at_when_it_died_goes_on_on_another(tmp_path, monkeyp
 def test_a_search_goes_on_on_another_machine(tmp_path):
     spec = small_spec(tmp_path, compute={"storage": f"file://{tmp_path}/bucket"})
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
-    search = ("-m", "kdsearch.cli", "search", "space.yaml")
+    search = ("-m", "kdsearch", "search", "space.yaml")
     run(tmp_path, *search, cache="first")
     shutil.rmtree(tmp_path / "first")
     at = ("--storage", spec["compute"]["storage"])
-    assert "small: complete" in run(tmp_path, "-m", "kdsearch.cli", "status", "small", *at, cache="second")
+    assert "small: complete" in run(tmp_path, "-m", "kdsearch", "status", "small", *at, cache="second")
     before = set(results(tmp_path / "bucket/searches/small"))
     said = run(tmp_path, *search, "--resume", "small", "--trials", "8", cache="third")
     assert "teacher wide: in the store" in said and f"{len(before)} trials are kept, 0 go on" in said
@@ -120,7 +120,7 @@ def test_a_search_in_a_cloud_is_seen_and_exported_elsewhere(cloud, request, tmp_
     bucket = request.getfixturevalue(cloud)
     spec = small_spec(tmp_path, compute={"storage": bucket})
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
-    kdsearch = ("-m", "kdsearch.cli")
+    kdsearch = ("-m", "kdsearch")
     run(tmp_path, *kdsearch, "search", "space.yaml", cache="first")
     (first,) = (tmp_path / "first").iterdir()
     (tmp_path / "store").symlink_to(first)

@@ -25,7 +25,7 @@ def scene(folder: Path, script: str, **changes: Any) -> list[str]:
         folder, teachers={}, distill={"losses": {"ce": {"weight": {"float": [0.1, 1]}}}}, **changes
     )
     (folder / "space.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
-    search = f"PYTHONPATH={USER}:$PYTHONPATH {sys.executable} -m kdsearch.cli search space.yaml"
+    search = f"PYTHONPATH={USER}:$PYTHONPATH {sys.executable} -m kdsearch search space.yaml"
     done = subprocess.run(
         ["unshare", "-rm", "bash", "-c", script.replace("$search", search)],
         cwd=folder,

@@ -32,7 +32,7 @@ def running(
     if not space.exists():
         space.write_text(yaml.safe_dump(small_spec(folder, **changes)), encoding="utf-8")
     process = subprocess.Popen(
-        [*prefix, sys.executable, "-m", "kdsearch.cli", "search", "space.yaml", *options],
+        [*prefix, sys.executable, "-m", "kdsearch", "search", "space.yaml", *options],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -54,7 +54,7 @@ def running(
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`kdsearch ARGUMENTS`, to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "kdsearch.cli", *arguments], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-m", "kdsearch", *arguments], cwd=folder, capture_output=True, text=True
     )
 
 

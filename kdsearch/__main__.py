@@ -1,4 +1,4 @@
-"""`python -m kdsearch.cli`: how a job runs on a cluster, and for where the script is not on the path."""
+"""`python -m kdsearch`: how a job runs on a cluster, and for where the script is not on the path."""
 
 import platform
 import sys
