@@ -99,7 +99,8 @@ class Batches:
         self._device = torch.device(device)
         self._channels_last = channels_last
         self._ready: Tensor | None = None
-        if not augment and 4 * images.images.numel() <= FLOAT_BYTES:
+        small = 4 * images.images.numel() <= FLOAT_BYTES
+        if not augment and small and self._device.type == "cpu":
             ready = self._normalised(self._data.images)
             self._ready = ready.permute(0, 2, 3, 1) if channels_last else ready
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
 from kdsearch.errors import KdsearchError
@@ -58,6 +58,7 @@ class Checkpoint:
             self.remove()
             raise KdsearchError(f"{self._path} was of another version of this model, and is deleted")
         optimizer.load_state_dict(state["optimizer"])
+        _lay_out_as_parameters(optimizer)
         objective.load_state_dict(state["objective"])
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None and torch.cuda.is_available():
@@ -125,6 +126,17 @@ def _agreed(epoch: int, world_size: int) -> int:
     epochs: list[Any] = [None] * world_size
     distributed.all_gather_object(epochs, epoch)
     return epoch if len(set(epochs)) == 1 else 0
+
+
+def _lay_out_as_parameters(optimizer: Optimizer) -> None:
+    """Lay what an optimiser keeps of each parameter out as that parameter: a fused one reads them in step.
+
+    It is restored as it was saved, perhaps by a process that laid its model out in another way.
+    """
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _fits(state: State, objective: nn.Module) -> bool:

@@ -154,8 +154,7 @@ class Resident:
             models.load_weights(model, path)
             self._digests[key] = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
             model = model.to(self.device).eval().requires_grad_(False)
-            models.lay_out(model, splits.shape)
-            models.take_any_layout(model)
+            models.take_any_layout(model, last=models.lay_out(model, splits.shape))
             self._teachers[key] = model
         return self._teachers[key]
 

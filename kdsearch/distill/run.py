@@ -69,10 +69,9 @@ def run(
     if timings is not None and not is_converted(config.deploy):
         form = as_trained(student, config, splits, worker.device)
         result |= timings.of(form, timed_as(config), shape, classes, figures)
-    models.lay_out(student, shape)
+    last = models.lay_out(student, shape)
     torch.manual_seed(seed)
     metrics: dict[str, float] = {}
-    last = models.channels_last(student)
     batches = make_batches(config, resident.placed(config), worker, seed=order, channels_last=last)
     for past in checkpoint.history if checkpoint else ():
         report(past)

@@ -174,7 +174,7 @@ class RandomTrial:
         if name in self._kept:
             value = float(self._kept[name])
         elif step:
-            value = low + step * self._random.randint(0, int((high - low) / step + 1e-9))
+            value = min(high, low + step * self._random.randint(0, int((high - low) / step + 1e-9)))
         elif log:
             value = math.exp(self._random.uniform(math.log(low), math.log(high)))
         else:

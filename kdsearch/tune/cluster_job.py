@@ -285,6 +285,11 @@ def _installed(pip: Path | None) -> dict[str, Any]:
         raise InputError(
             f"--pip {pip}: there is no such file; expected requirements, as `pip install -r` takes"
         )
+    for line in pip.read_text(encoding="utf-8").splitlines():
+        if scrub(line) != line:
+            raise InputError(
+                f"--pip {pip}: {scrub(line)}: it holds a password, and everyone who sees the job would see it"
+            )
     return {"pip": str(pip)}
 
 

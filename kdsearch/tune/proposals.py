@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Suggestions in a row that may be refused before they are varied, attempts until nothing is left of what was
 #: suggested, and before giving up.
-_REFUSED, _VARIED, _MOST = 50, 100, 1000
+_REFUSED, _VARIED, _MOST = 10, 100, 1000
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class Proposals:
         self._asked: dict[str, optuna.Trial] = {}
         #: Suggestions that the study has made and no trial has begun with.
         self._pending: deque[optuna.Trial] = deque()
+        #: The configs whose end the study knows.
+        self._told: set[str] = set()
         self._proposed = 0
         self._stopped = False
 
@@ -87,11 +89,10 @@ class Proposals:
         import optuna
 
         self._proposed = sum(not record.baseline for record in self.ledger)
-        known = set[str]()
         for frozen in self.study.get_trials(deepcopy=False):
             uid = frozen.user_attrs.get("uid")
             if frozen.state.is_finished():
-                known.add(str(uid))
+                self._told.add(str(uid))
                 if frozen.state == optuna.trial.TrialState.PRUNED and uid not in self.ledger:
                     self.refused[str(uid)] = "refused before the search was resumed"
             elif frozen.state == optuna.trial.TrialState.RUNNING:
@@ -99,7 +100,7 @@ class Proposals:
             else:
                 self._pending.append(self.study.ask())  # a random draw, waiting to be asked for
         for record in self.ledger:
-            if record.params and record.uid not in known | self._asked.keys():
+            if record.params and record.uid not in self._told | self._asked.keys():
                 self._enter(record)
         unfinished = [record for record in self.ledger if record.unfinished]
         self._queue.extend(Proposal(r.uid, r.config, r.baseline, r.params) for r in unfinished)
@@ -117,8 +118,7 @@ class Proposals:
 
     def _enter(self, record: Record) -> None:
         """Tell the study of a trial that it has lost."""
-        self.study.enqueue_trial(record.params, user_attrs={"uid": record.uid})
-        trial = self.study.ask()
+        trial = self._given(record.params, uid=record.uid)
         sample(self.spec, trial)
         self._take_up(trial, record.uid)
 
@@ -172,36 +172,55 @@ class Proposals:
         One that has been run is varied: a sampler that is sure of itself would suggest it again, at the cost
         of another model of all trials.
         """
-        known, params = False, dict[str, Any]()
+        known, suggested = False, dict[str, Any]()
         for attempt in range(_MOST):
-            if known or attempt >= _REFUSED:
-                self.study.enqueue_trial(self._vary(params, attempt))
-            trial = self._pending.popleft() if self._pending else self.study.ask()
+            varied = (known or attempt >= _REFUSED) and not self._pending
+            trial = self._varied(suggested, attempt) if varied else self._next()
             drawn, reason = sample(self.spec, trial), ""
-            params = trial.params
+            suggested = suggested if varied else trial.params
             try:
                 config = canonical(self._resolve(drawn))
             except InputError as error:  # a model between those that were tried before the search
                 config, reason = canonical(drawn), str(error)
             uid = fingerprint(config)
             trial.set_user_attr("uid", uid)
+            known = known or uid in self.ledger or uid in self.refused
             if uid in self.ledger:
-                known = True
-                self._end(trial, "failed")
+                self._tell_again(trial, self.ledger[uid])
             elif reason := reason or self._refusal(trial, config):
                 self.refused[uid] = reason
                 self._end(trial, "pruned")
             else:
                 self._asked[uid] = trial
-                return Proposal(uid, config, params=params)
+                return Proposal(uid, config, params=trial.params)
         return None
 
-    def _vary(self, params: Mapping[str, Any], attempt: int) -> dict[str, Any]:
-        """Parameters near those of a suggestion, and farther with every attempt."""
+    def _next(self) -> optuna.Trial:
+        return self._pending.popleft() if self._pending else self.study.ask()
+
+    def _varied(self, suggested: Mapping[str, Any], attempt: int) -> optuna.Trial:
+        """A trial near a suggestion, and farther from it with every attempt."""
         seed = hash((self.spec.search.seed, self._proposed, attempt))
-        varied = RandomTrial(seed, params, rate=attempt / _VARIED)
+        varied = RandomTrial(seed, suggested, rate=attempt / _VARIED)
         sample(self.spec, varied)
-        return varied.params
+        return self._given(varied.params)
+
+    def _given(self, params: dict[str, Any], **attributes: str) -> optuna.Trial:
+        """A trial with these parameters, of which a genetic sampler learns as of its own."""
+        from optuna.samplers import BaseGASampler
+
+        self.study.enqueue_trial(params, user_attrs=attributes)
+        trial = self.study.ask()
+        if isinstance(self.study.sampler, BaseGASampler):
+            _ = trial.relative_params  # of what it was not asked for, a sampler does not note the generation
+        return trial
+
+    def _tell_again(self, trial: optuna.Trial, record: Record) -> None:
+        """End a trial whose config is known: it is told once, and baselines and twins had no trial before."""
+        if record.unfinished or record.uid in self._told:
+            self._end(trial, "failed")
+        else:
+            self._tell(trial, record)
 
     def _refusal(self, trial: optuna.Trial, config: Mapping[str, Any]) -> str:
         """Why a config must not run; '' when it may. Constraints that are broken are noted with the trial."""
@@ -222,6 +241,7 @@ class Proposals:
                 trial.set_constraint(f"{index}: {constraint}", constraint.violation(metrics[constraint.name]))
 
     def _tell(self, trial: optuna.Trial, record: Record) -> None:
+        self._told.add(record.uid)
         if record.infeasible:
             trial.set_constraint("infeasible", 1.0)
             self._end(trial, "pruned")

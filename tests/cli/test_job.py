@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -306,6 +307,9 @@ def test_requirements_are_installed_for_the_job_alone(bare, send, tmp_path):
     assert code == 2 and "No module named 'sizes'" in out, out
     code, out = send(*options, "--pip", "absent.txt", PYTHONPATH=path)
     assert code == 2 and "--pip absent.txt: there is no such file" in out, out
+    (tree / "secret.txt").write_text(f"--extra-index-url https://me:{SECRET}@packages/simple\n{wheel}\n")
+    code, out = send(*options, "--pip", "secret.txt", PYTHONPATH=path)
+    assert code == 2 and "it holds a password" in out and SECRET not in out, out
     (tree / "wrong.txt").write_text(f"{tmp_path}/no-such-1.0-py3-none-any.whl\n")
     code, out = send(*options, "--pip", "wrong.txt", PYTHONPATH=path)
     assert code == 1 and re.search(r"failed: .*\n?.*no-such-1.0", out), out
@@ -313,11 +317,17 @@ def test_requirements_are_installed_for_the_job_alone(bare, send, tmp_path):
     assert code == 0 and "sent: 4 complete" in out, out
 
 
-def test_what_the_nodes_python_lacks_is_named(tmp_path):
-    (tmp_path / "typer.py").write_text("import typer_that_is_not_there\n")
+def test_what_the_nodes_python_lacks_is_named():
+    root = Path(kdsearch.__file__).parents[1]
+    # Without `site`, no package that was installed is found.
     done = subprocess.run(
-        [sys.executable, "-m", "kdsearch", "search", "s.yaml"],
-        cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-S", "-m", "kdsearch", "search", "s.yaml"],
+        env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert f"error: {sys.executable} on " in done.stderr and "submit the job with --pip FILE" in done.stderr
+    lacking = re.findall(r"lacks (.*?):", done.stderr)[0].split(", ")
+    listed = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    modules = {"pyyaml": "yaml", "pillow": "PIL", "scikit-learn": "sklearn"}
+    names = [re.split(r"[\[>=]", each)[0] for each in listed]
+    assert sorted(lacking, key=str.lower) == sorted((modules.get(n, n) for n in names), key=str.lower)

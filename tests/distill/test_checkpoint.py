@@ -91,6 +91,23 @@ def test_it_goes_on_bit_for_bit(losses, storage, tmp_path):
     assert same(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.parametrize("optim", ["sgd", "adamw"])
+def test_convolutions_go_on_bit_for_bit_however_they_lay_in_memory(optim, storage, tmp_path):
+    config = load_spec(
+        {**config_of({"ce": {}}, optim=optim).plain(), "student": {"name": "convnet", "width": 4}}
+    )
+    _, whole = train(storage, config, tmp_path / "whole")
+    train(storage, config, tmp_path / "cut", cut=2)
+    path = tmp_path / "cut/checkpoint.pt"
+    saved = torch.load(path)
+    for kept in saved["optimizer"]["state"].values():
+        for name, value in kept.items():
+            kept[name] = value.contiguous() if isinstance(value, torch.Tensor) else value
+    torch.save(saved, path)
+    _, resumed = train(storage, config, tmp_path / "cut")
+    assert resumed == whole and same(tmp_path / "whole", tmp_path / "cut")
+
+
 @pytest.mark.parametrize("cut", [1, 3])
 def test_it_goes_on_in_the_stage_that_it_was_in(cut, storage, tmp_path):
     stages = [{"epochs": 2, "losses": {"hint": LOSSES["a connector of its own"]["hint"]}}]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from kdsearch import models
+from kdsearch.distill.run import run
 from kdsearch.distill.session import Session, ensure_teachers, local_worker
 from kdsearch.spec import load_spec
 
@@ -79,9 +81,41 @@ def test_what_a_teacher_says_does_not_depend_on_the_layout_of_its_images(channel
     images = torch.rand(5, 8, 8, channels).movedim(-1, 1)
     for name in ("resnet", "mlp", flattening):
         model = models.build({"name": name}, shape, 10, seed=0).eval()
-        models.lay_out(model, shape)
-        models.take_any_layout(model)
+        models.take_any_layout(model, last=models.lay_out(model, shape))
         assert torch.equal(model(images), model(images.flatten().view(images.shape)))
+
+
+def test_a_trial_trains_with_the_channels_last_and_gives_weights_as_pytorch_makes_them(tmp_path):
+    spec = load_spec(
+        {
+            "data": {"source": "digits", "batch_size": 64},
+            "student": {"name": "convnet", "width": 4},
+            "distill": {"losses": {"ce": {}}},
+            "optim": {"name": "sgd", "lr": 0.05, "epochs": 1},
+        }
+    )
+    session, seen = Session(tmp_path, local_worker(spec)), set()
+
+    def note(module, inputs, output):
+        if isinstance(module, nn.Conv2d) and output.shape[1] > 1:
+            seen.add((module.training, output.is_contiguous(memory_format=torch.channels_last)))
+
+    handle = nn.modules.module.register_module_forward_hook(note)
+    try:
+        student, _ = run(spec, session.resident, session.worker, report=lambda metrics: True)
+    finally:
+        handle.remove()
+    assert (True, True) in seen and (True, False) not in seen
+    assert all(parameter.is_contiguous() for parameter in student.parameters())
+
+
+def test_a_model_may_hold_tensors_of_other_ranks():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))
+    model.register_buffer("volume", torch.zeros(1, 1, 2, 2, 2))
+    model.register_parameter("planes", nn.Parameter(torch.zeros(2, 2, 2, 2).movedim(1, -1)))
+    assert models.lay_out(model, SHAPE)
+    models.restore(model)
+    assert not models.channels_last(model)
 
 
 @pytest.mark.parametrize("teacher", ["convnet", "flattening"])

@@ -41,7 +41,7 @@ def run(proposals: Proposals, outcome: Any, most: int = 100) -> list[Proposal]:
     ran: list[Proposal] = []
     while len(ran) < most and isinstance(proposal := proposals.next(), Proposal):
         ran.append(proposal)
-        proposals.ledger.start(proposal.uid, proposal.config, proposal.baseline)
+        proposals.ledger.start(proposal.uid, proposal.config, proposal.baseline, proposal.params)
         state, metrics = outcome(proposal)
         proposals.ledger.end(proposal.uid, state, metrics)
         proposals.tell(proposals.ledger[proposal.uid])
@@ -128,6 +128,38 @@ def test_a_config_suggested_again_is_not_run_and_counts_once_for_the_sampler(tmp
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAIL}
 
 
+def test_a_genetic_sampler_learns_from_every_trial_that_ran(tmp_path):
+    student = {"name": "mlp", "hidden": {"choice": [[4], [8], [16]]}}
+    optim = {
+        "name": "sgd",
+        "lr": {"choice": [0.1, 0.2, 0.3]},
+        "momentum": {"choice": [0.0, 0.9]},
+        "epochs": 1,
+    }
+    proposals = proposals_of(
+        tmp_path,
+        student=student,
+        optim=optim,
+        distill={"losses": {"ce": {}}},
+        teachers={},
+        search={"trials": 15, "sampler": {"name": "nsga2", "population": 4}, "baselines": False},
+    )
+    assert len(run(proposals, scores)) == 15
+    trials = proposals.study.get_trials(states=(TrialState.COMPLETE,))
+    assert len(trials) == 15
+    assert all(any("generation" in key for key in trial.system_attrs) for trial in trials)
+
+
+def test_a_baseline_that_is_suggested_is_told_once(tmp_path):
+    distill = {"teachers": {"members": {"subset": "all", "min": 0}}, "losses": {"ce": {}}}
+    proposals = proposals_of(tmp_path, student={"name": "mlp", "hidden": [4]}, distill=distill)
+    ran = run(proposals, scores)
+    told = [trial.user_attrs["uid"] for trial in proposals.study.get_trials(states=(TrialState.COMPLETE,))]
+    assert len(told) == len(set(told)) and {proposal.uid for proposal in ran if proposal.params} <= set(told)
+    alone = next(proposal.uid for proposal in ran if not proposal.config["distill"]["teachers"]["members"])
+    assert alone in told
+
+
 def test_a_suggestion_that_is_known_is_varied_and_what_was_good_about_it_kept(tmp_path):
     student = {"name": "mlp", "hidden": {"choice": [[4], [8], [16]]}}
     optim = {"name": "sgd", "lr": {"choice": [0.1, 0.2]}, "momentum": {"choice": [0.0, 0.9]}, "epochs": 1}
@@ -182,7 +214,7 @@ def test_twins_wait_for_running_trials_and_are_the_front_without_teachers(tmp_pa
     proposals = proposals_of(tmp_path, search={"sampler": "random", "trials": 2, "seed": 0})
     taken = [proposals.next() for _ in range(4)]
     for proposal in taken:
-        proposals.ledger.start(proposal.uid, proposal.config, proposal.baseline)
+        proposals.ledger.start(proposal.uid, proposal.config, proposal.baseline, proposal.params)
     assert proposals.next() is None
     for proposal in taken:
         proposals.ledger.end(proposal.uid, *scores(proposal))

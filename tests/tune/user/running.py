@@ -174,7 +174,7 @@ def check_whole(folder: Path, uri: str | None = None, name: str = "small") -> No
                 assert run.data.metrics[key] == value, key
     trials = study_of(search).get_trials()
     assert all(trial.state.is_finished() for trial in trials)
-    # A config that is proposed again is told as it was, without being run.
+    # A config that is suggested again fails there, without being run.
     complete = {t.user_attrs["uid"] for t in trials if t.state == optuna.trial.TrialState.COMPLETE}
     for uid, record in told.items():
         if not record["baseline"]:
