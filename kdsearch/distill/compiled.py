@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 #: A trial of so many steps is compiled. The first of an architecture waits for the compiler, for as long as
 #: hundreds of its steps take; later ones of the same process find what it made.
-STEPS = 1000
+STEPS = 2000
 #: Architectures, precisions and sets of hinted layers of one model class that a process keeps compiled.
 _KEPT = 256
 
