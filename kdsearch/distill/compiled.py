@@ -13,7 +13,7 @@ from torch import Tensor, nn
 _log = logging.getLogger(__name__)
 
 #: A trial of so many steps is compiled. The first of an architecture waits for the compiler, for as long as
-#: hundreds of its steps take; later ones of the same process find what it made.
+#: a thousand or two of its steps take; later ones of the same process find what it made.
 STEPS = 2000
 #: Architectures, precisions and sets of hinted layers of one model class that a process keeps compiled.
 _KEPT = 256

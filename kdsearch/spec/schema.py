@@ -124,7 +124,7 @@ class Compute(Section):
     storage: str = Field(STORAGE, description="Folder, or bucket (s3://, gs://), of searches and teachers")
     epoch_timeout: Positive = Field(7200, description="Seconds after which an epoch counts as hung")
     checkpoint_every: NonNegative = Field(60, description="Seconds between two checkpoints of a run")
-    compile: bool = Field(False, description="Compile the students of trials of 1000 steps or more")
+    compile: bool = Field(False, description="Compile the students of trials of 2000 steps or more")
     profile: bool = Field(False, description="Note where the time of each trial goes, and trace some steps")
 
 
