@@ -58,6 +58,7 @@ bench-all: bench  ## As bench, and then the tables of benchmarks/ that take long
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.share
 	$(BIN)/python -m benchmarks.compiling
+	$(BIN)/python -m benchmarks.together
 	$(BIN)/python -m benchmarks.against_torchdistill
 	$(BIN)/python -m benchmarks.losses
 

@@ -52,8 +52,15 @@ def images_per_second(student: dict[str, Any], rounds: int) -> dict[str, list[fl
     return found
 
 
-def ours(model: nn.Module, student: dict[str, Any], compile: bool = False) -> Callable[[], object]:
-    """`distill()` over an epoch of `STEPS` batches, made up."""
+def ours(
+    model: nn.Module,
+    student: dict[str, Any],
+    compile: bool = False,
+    *,
+    device: torch.device | str = "cpu",
+    steps: int = STEPS,
+) -> Callable[[], object]:
+    """`distill()` over an epoch of so many batches, made up."""
     spec = load_spec(
         {
             "data": {"source": "digits", "batch_size": BATCH},
@@ -63,8 +70,8 @@ def ours(model: nn.Module, student: dict[str, Any], compile: bool = False) -> Ca
         }
     )
     draw = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (BATCH * STEPS, *SHAPE), generator=draw).to(torch.uint8)
-    images = Images(pixels, torch.randint(0, CLASSES, (BATCH * STEPS,), generator=draw))
+    pixels = torch.randint(0, 256, (BATCH * steps, *SHAPE), generator=draw).to(torch.uint8)
+    images = Images(pixels, torch.randint(0, CLASSES, (BATCH * steps,), generator=draw))
     mean, std = torch.full((3,), 0.5), torch.full((3,), 0.25)
     splits = Splits(images, images, None, mean, std, tuple(map(str, range(CLASSES))))
     teachers, objective = assemble(
@@ -75,8 +82,16 @@ def ours(model: nn.Module, student: dict[str, Any], compile: bool = False) -> Ca
     # Cropped and flipped, as images of this size are: the bare model pays for none of it.
     augment = Augment(crop=4, flip=True)
     batches = Batches(
-        images, batch_size=BATCH, augment=augment, mean=mean, std=std, seed=0, channels_last=True
+        images,
+        batch_size=BATCH,
+        augment=augment,
+        mean=mean,
+        std=std,
+        seed=0,
+        channels_last=True,
+        device=device,
     )
+    objective.to(device)
 
     def run() -> object:
         return distill(
