@@ -83,8 +83,6 @@ def old_folder(storage: Path, name: str, work: str = "") -> Iterator[Path]:
     """
     folder = find_folder(storage, name)
     with held(folder, work):
-        # Its last holder is gone, and with it whoever held this lock of Optuna's.
-        (folder / "study.journal.lock").unlink(missing_ok=True)
         for place in (folder, *folder.glob("confirm/*")):
             sweep(place)
         for left in folder.glob(f"{UNTRAINED}*"):

@@ -22,8 +22,8 @@ def open_study(spec: Spec, ledger: Ledger, name: str) -> optuna.Study:
     import warnings
 
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+
+    from kdsearch.tune.journal import OwnJournal
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -33,7 +33,7 @@ def open_study(spec: Spec, ledger: Ledger, name: str) -> optuna.Study:
     study = optuna.create_study(
         study_name=name,
         directions=list(ledger.objectives.values()),
-        storage=JournalStorage(JournalFileBackend(str(journal))),
+        storage=OwnJournal(journal),
         load_if_exists=True,
     )
     sampler = find("sampler", spec.search.sampler.part).load()
