@@ -211,8 +211,9 @@ class Proposals:
 
         self.study.enqueue_trial(params, user_attrs=attributes)
         trial = self.study.ask()
-        if isinstance(self.study.sampler, BaseGASampler):
-            _ = trial.relative_params  # of what it was not asked for, a sampler does not note the generation
+        if isinstance(sampler := self.study.sampler, BaseGASampler):
+            frozen = self.study.get_trials(deepcopy=False)[trial.number]
+            sampler.get_trial_generation(self.study, frozen)  # is noted only of what it was asked for
         return trial
 
     def _tell_again(self, trial: optuna.Trial, record: Record) -> None:

@@ -31,7 +31,7 @@ def nsga2(seed: int, *, population: PositiveInt = 20) -> BaseSampler:
     Args:
         population: Configs in a generation.
     """
-    from optuna.samplers import NSGAIISampler
+    from kdsearch.tune.genetic import NSGAIISampler
 
     return NSGAIISampler(seed=seed, population_size=population)
 
@@ -43,7 +43,7 @@ def nsga3(seed: int, *, population: PositiveInt = 20) -> BaseSampler:
     Args:
         population: Configs in a generation.
     """
-    from optuna.samplers import NSGAIIISampler
+    from kdsearch.tune.genetic import NSGAIIISampler
 
     return NSGAIIISampler(seed=seed, population_size=population)
 
