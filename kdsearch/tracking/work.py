@@ -6,12 +6,14 @@ file that is written again replaces itself, and an epoch costs one record.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from kdsearch.tracking import names
 from kdsearch.types import State
 
 
@@ -54,6 +56,8 @@ class Work:
 
     born: int = field(default_factory=now)
     name: str = ""
+    config: Mapping[str, object] | None = None
+    """Of a trial, as it was given: in MLflow's terms it is ten times as large, and thousands may wait."""
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
@@ -66,7 +70,7 @@ class Work:
 
     def __len__(self) -> int:
         noted = (self.params, self.tags, self.shared, self.points, self.files)
-        return sum(map(len, noted)) + (self.state is not None)
+        return sum(map(len, noted)) + (self.config is not None) + (self.state is not None)
 
     def enter(self, state: State, at: int | None = None) -> None:
         """Set the state, as of `at`, by default now."""
@@ -80,6 +84,19 @@ class Work:
             self.files = [f for f in self.files if f != file]
         self.files.append(file)
 
+    def unfold(self) -> None:
+        """Put the config in MLflow's terms: params, metrics, and a tag, or a file where it is too long."""
+        if self.config is None:
+            return
+        whole = json.dumps(self.config, default=str)
+        if len(whole) <= names.LONGEST_CONFIG_TAG:
+            self.tags[names.CONFIG] = whole
+        else:
+            self.put(Text(names.CONFIG_FILE, whole))
+        self.params |= names.flatten(self.config)
+        self.points.insert(0, Point(self.born, 0, names.numbers(self.config)))
+        self.config = None
+
     def drop_values(self) -> None:
         """Drop everything but files to be written."""
         self.points, self.params, self.tags, self.state = [], {}, {}, None
@@ -88,6 +105,7 @@ class Work:
     def absorb(self, later: Work) -> None:
         """Merge what was requested later into this."""
         self.name = later.name or self.name
+        self.config = later.config or self.config
         self.params |= later.params
         self.tags |= later.tags
         self.shared |= later.shared

@@ -6,7 +6,6 @@ A store that does not answer is tried again, less and less often, until it does.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -86,18 +85,14 @@ class Writer:
     ) -> None:
         """A trial begins, or begins again: `name` is its recipe in words, `config` a spec without domains.
 
+        The config is not copied: it must stay as it is.
+
         Here and below `at` is when that was, in milliseconds since 1970, by default now. MLflow keeps a
         metric of one moment only once, so all of a search may be logged again.
         """
-        whole = json.dumps(config, default=str)
-        fits = len(whole) <= names.LONGEST_CONFIG_TAG
-        self._enter(uid, "running", {**tags, **({names.CONFIG: whole} if fits else {})}, name=name)
-        if not fits:
-            self.log_text(uid, whole, names.CONFIG_FILE)
+        self._enter(uid, "running", tags, name=name)
         with self._work(uid) as work:
-            work.born = at or work.born
-            work.params |= names.flatten(config)
-            work.points.append(Point(at or now(), 0, names.numbers(config)))
+            work.born, work.config = at or work.born, config
 
     def log_epoch(
         self, uid: str | None, step: int, metrics: Mapping[str, float], *, at: int | None = None
