@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +24,6 @@ from kdsearch.tracking.table import FILE, log_table, table_text
 from kdsearch.tune.ledger import Ledger
 
 if TYPE_CHECKING:
-    import optuna
-
     from kdsearch.tracking import SearchRecord, Writer
 
 _log = logging.getLogger(__name__)
@@ -31,11 +31,11 @@ _log = logging.getLogger(__name__)
 #: The least pause between two drawings in seconds, and as a multiple of the time that the last one took, so
 #: that drawing takes no more than a twentieth of one core.
 _PAUSE, _SHARE = 30.0, 20.0
+#: How far drawing stands back behind training.
+_NICE = 10
 
 
-def album_of(
-    ledger: Ledger, study: optuna.Study, teachers: Mapping[str, Mapping[str, Any]], name: str, state: str
-) -> Album:
+def album_of(ledger: Ledger, teachers: Mapping[str, Mapping[str, Any]], name: str, state: str) -> Album:
     """A search as it stands."""
     records = tuple(ledger)
     trials = ledger.frame()
@@ -50,7 +50,6 @@ def album_of(
         reference=ledger.reference,
         trials=trials,
         teachers=scores(teachers),
-        importances=importances(study, ledger.objectives),
         constraints=ledger.constraints,
     )
 
@@ -60,41 +59,81 @@ def scores(teachers: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     return {name: record["metrics"]["accuracy"] for name, record in teachers.items()}
 
 
-def show(album: Album, folder: Path, writer: Writer) -> list[Path]:
-    """Write report, pictures and tables to `folder` and to MLflow; returns the files, the report first."""
+def draw(album: Album, folder: Path) -> list[str]:
+    """Write report, pictures and tables to `folder`; returns the names of the files, the report's first.
+
+    What mattered most is asked of the study in `folder`, where it holds one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    files = write_pictures(album, folder)
+    album = replace(album, importances=_importances(album, folder))
+    pictures = write_pictures(album, folder)
     tables = {"front.csv": album.front, "trials.csv": album.trials}
     for file, frame in tables.items():
         write_whole(folder / file, to_csv(frame.drop(columns=["config", "curve"], errors="ignore")))
     write_whole(folder / "report.html", report(album))
     write_whole(folder / FILE, table_text(album.front))
-    files = [folder / "report.html", *files, *(folder / file for file in tables)]
-    for path in files:
+    return ["report.html", *(path.name for path in pictures), *tables, FILE]
+
+
+def draw_apart(album: Album, folder: Path) -> list[str]:
+    """As `draw`, on this node but in a process that ends with it.
+
+    Drawing takes some 200 MB, most of them modules, and in this process it would take turns with the search.
+    """
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    task = ray.remote(num_cpus=0, max_calls=1, max_retries=0, scheduling_strategy=here)(_draw_behind)
+    try:
+        return list(ray.get(task.remote(album, folder.absolute())))
+    except RayTaskError as error:
+        raise error.cause from None
+    except RayError:  # Ray ends processes where memory runs short, and this one first
+        return draw(album, folder)
+
+
+def _draw_behind(album: Album, folder: Path) -> list[str]:
+    os.nice(_NICE)
+    return draw(album, folder)
+
+
+def show(
+    album: Album, folder: Path, writer: Writer, draw: Callable[[Album, Path], list[str]] = draw
+) -> list[Path]:
+    """Draw a search and tell MLflow; returns the files, the report first."""
+    files = [folder / name for name in draw(album, folder)]
+    for path in files[:-1]:
         writer.log_artifact(None, path)
-    log_table(writer, folder / FILE)
-    return [*files, folder / FILE]
+    log_table(writer, files[-1])
+    return files
 
 
 @contextmanager
-def refreshed(album: Callable[[], Album], folder: Path, writer: Writer) -> Iterator[None]:
+def refreshed(
+    album: Callable[[], Album],
+    folder: Path,
+    writer: Writer,
+    draw: Callable[[Album, Path], list[str]] = draw,
+) -> Iterator[None]:
     """While open, redraw the search from time to time, in the background, when another trial has ended."""
     shown = 0
 
-    def draw() -> float:
+    def redraw() -> float:
         nonlocal shown
         began = time.perf_counter()
         try:
             now = album()
             if len(now.complete) > shown:
                 shown = len(now.complete)
-                show(now, folder, writer)
+                show(now, folder, writer, draw)
         except Exception as error:
             # No picture is worth ending a search for. The last one, outside this thread, raises its errors.
             _log.warning("the search can't be drawn now: %s", error)
         return max(_PAUSE, _SHARE * (time.perf_counter() - began))
 
-    with repeated(draw, _PAUSE):
+    with repeated(redraw, _PAUSE):
         yield
 
 
@@ -110,7 +149,6 @@ def read_album(
         objectives=objectives,
         reference=reference,
         trials=trials,
-        importances=_stored_importances(record.name, folder, objectives),
     )
 
 
@@ -121,8 +159,8 @@ def _curve(trial: Path) -> Any:
         return None
 
 
-def _stored_importances(name: str, folder: Path, objectives: Mapping[str, Any]) -> Any:
+def _importances(album: Album, folder: Path) -> Mapping[str, Mapping[str, float]]:
     from kdsearch.tune.study import stored_study
 
-    study = stored_study(folder, name)
-    return {} if study is None else importances(study, objectives)
+    study = stored_study(folder, album.name)
+    return album.importances if study is None else importances(study, album.objectives)

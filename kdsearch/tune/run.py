@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -46,28 +46,20 @@ from kdsearch.tune.folder import (
     tidy,
     write_about,
 )
-from kdsearch.tune.gallery import album_of, refreshed, show
+from kdsearch.tune.gallery import album_of, draw_apart, refreshed, show
 from kdsearch.tune.jobs import LostError
 from kdsearch.tune.ledger import Ledger
 from kdsearch.tune.proposals import Proposals
 from kdsearch.tune.records import WORKERS
 from kdsearch.tune.reference import fix_reference
 from kdsearch.tune.search_lock import LOCK
-from kdsearch.tune.slots import HEAD, Slots
+from kdsearch.tune.slots import Slots
 from kdsearch.tune.stopping import Stop, StoppedError, stoppable
 from kdsearch.tune.study import open_study
 from kdsearch.tune.teachers import best_teacher, get_teachers
 
-if TYPE_CHECKING:
-    import optuna
-
-#: A trial actor only waits, and needs no CPU: the worker groups may hold them all. As Tune accepts no request
-#: for nothing at all, it takes a sliver of a resource that every head node has.
-TRIAL_RESOURCES = {"CPU": 0, HEAD: 0.001}
 #: Seconds to wait at the end for an MLflow that does not answer. `kdsearch sync` logs the rest later.
 MLFLOW_PATIENCE = 30.0
-#: How often the actor of a trial may die before the trial is given up.
-_ACTORS = 10
 
 
 @dataclass(frozen=True)
@@ -195,20 +187,19 @@ class _Running:
 def _search(search: _Running, started: float) -> Outcome:
     teachers = _teachers(search)
     ledger = _ledger(search)
-    study = open_study(search.spec, ledger, search.folder.name)
-    proposals = _proposals(search, study, ledger, teachers)
+    proposals = _proposals(search, ledger, teachers)
 
     def album(state: str = "running") -> Album:
-        return album_of(ledger, study, teachers, search.folder.name, state)
+        return album_of(ledger, teachers, search.folder.name, state)
 
-    with refreshed(album, search.folder, search.writer):
+    with refreshed(album, search.folder, search.writer, draw_apart):
         _tune(search, proposals, ledger)
     search.display.close()
     _check_any(search.stop, ledger)
     search.display.note("measuring the front")
     measure_front(ledger, search.slots)
     state = "failed" if search.stop.error else "stopped" if search.stop else "complete"
-    plots = show(album(state), search.folder, search.writer)
+    plots = show(album(state), search.folder, search.writer, draw_apart)
     profile = _profile(ledger) if search.spec.compute.profile else {}
     trials = ledger.frame()
     tracked = _end(search, ledger, state)
@@ -241,14 +232,12 @@ def _ledger(search: _Running) -> Ledger:
     return ledger
 
 
-def _proposals(
-    search: _Running, study: optuna.Study, ledger: Ledger, teachers: dict[str, dict[str, Any]]
-) -> Proposals:
+def _proposals(search: _Running, ledger: Ledger, teachers: dict[str, dict[str, Any]]) -> Proposals:
     """What to try next, after all that has been tried."""
     layers = remembered_layers(search.facts)
     proposals = Proposals(
         search.spec,
-        study,
+        open_study(search.spec, ledger, search.folder.name),
         ledger,
         resolve=lambda config: match_layers(config, layers),
         cost=cost_of(search.spec, search.facts),
@@ -314,29 +303,10 @@ def _teachers(search: _Running) -> dict[str, dict[str, Any]]:
 
 
 def _tune(search: _Running, proposals: Proposals, ledger: Ledger) -> None:
-    from ray import tune
-
-    from kdsearch.tune.searcher import InOrder, StudySearcher
-    from kdsearch.tune.trial import Trial
+    from kdsearch.tune.searcher import StudySearcher
+    from kdsearch.tune.tuner import lean_tuner
 
     searcher = StudySearcher(proposals, ledger, search.slots, search.display, search.stop)
-    tune.Tuner(
-        tune.with_resources(Trial, TRIAL_RESOURCES),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=InOrder(),
-            num_samples=-1,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: str(trial.config["uid"]),
-            trial_name_creator=lambda trial: str(trial.config["uid"]),
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(search.folder.absolute()),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=_ACTORS),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-        ),
-    ).fit()
+    lean_tuner(searcher, search.folder).fit()
     if searcher.failure is not None:
         raise searcher.failure

@@ -6,7 +6,6 @@ import re
 from collections import Counter, deque
 from typing import Any
 
-from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from kdsearch.tune.display import Display
@@ -156,17 +155,6 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, for the same reason."""
-
-
-class InOrder(FIFOScheduler):  # type: ignore[misc]
-    """Lets each trial keep the actor that is started for it.
-
-    Tune would give it one that has become free, and end the one that is starting. Where trials are shorter
-    than the start of an actor, only the first actor would ever be up.
-    """
-
-    def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """No preference: trials run in the order in which they come."""
 
 
 def _kind(reason: str) -> str:
