@@ -1,4 +1,4 @@
-"""The floor of a search: Optuna's ask and tell alone, with its study in a journal as a search keeps it.
+"""The floor of a search: Optuna's ask and tell alone, with its own samplers and its own journal.
 
 `python -m benchmarks.asking` answers `sampler`, `trials` and `values` (what each trial came to) with the CPU
 seconds of this process at the end of each.
@@ -10,6 +10,7 @@ import json
 import time
 
 import optuna
+from optuna.samplers import BaseGASampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -27,6 +28,9 @@ def main() -> None:
     sampler = find("sampler", spec.search.sampler.part).load()(
         seed=spec.search.seed, **spec.search.sampler.options
     )
+    if isinstance(sampler, BaseGASampler):  # ours
+        optunas = getattr(optuna.samplers, type(sampler).__name__)
+        sampler = optunas(seed=spec.search.seed, population_size=sampler.population_size)
     study = optuna.create_study(
         directions=list(metrics_of(spec).values()),
         sampler=sampler,

@@ -89,8 +89,9 @@ def page(found: Found) -> str:
         f"median of the {WINDOW} trials before, all of it overhead, asked to be at most {seconds(LIMIT)} "
         "with `random` (above in bold). *The driver's own work* is the CPU time of its main thread, a mean, "
         "which what else the machine does hardly touches: the sampler's is in it. *Sampler alone* is the CPU "
-        "time of Optuna's ask and tell in a process of its own, with the same space, values and journal: the "
-        "floor. *Driver* and *worker* are the peaks of the resident memory of these processes until then."
+        "time of Optuna's ask and tell in a process of its own, with the same space and values, its own "
+        "samplers and its own journal: the floor. *Driver* and *worker* are the peaks of the resident memory "
+        "of these processes until then."
     )
     title = "# What a trial costs as they grow in number\n\nWritten by `python -m benchmarks.growth`."
     return f"{title}\n\n{about}\n\n{table(found['rows'])}\n\n{listed(found['machine'])}"
