@@ -71,9 +71,10 @@ cluster-test: setup  ## A search on two nodes, of which one is killed and replac
 	$(BIN)/python -m tests.cluster $(ARGS)
 
 .PHONY: docs
-docs: setup  ## Write the tables of docs/losses.md anew, from the registry
-	sed -i '/^<!-- Below/q' docs/losses.md
+docs: setup  ## Write the tables of docs/losses.md and docs/parts.md anew, from the registry
+	sed -i '/^<!-- Below/q' docs/losses.md docs/parts.md
 	$(BIN)/kdsearch losses --format markdown >> docs/losses.md
+	$(BIN)/kdsearch parts --format markdown >> docs/parts.md
 
 .PHONY: lock
 lock: setup  ## Choose the newest versions again and write them to requirements.lock

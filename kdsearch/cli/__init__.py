@@ -15,7 +15,7 @@ from kdsearch.cli.front import front
 from kdsearch.cli.latency import latency
 from kdsearch.cli.layers import layers
 from kdsearch.cli.logs import logs
-from kdsearch.cli.losses import losses
+from kdsearch.cli.parts import losses, parts
 from kdsearch.cli.predict import predict
 from kdsearch.cli.schema import schema
 from kdsearch.cli.search import search
@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 for command in (
     *(check, search, status, stop, logs, sync, front, confirm, export, predict, latency),
-    *(train, teachers, layers, losses, bank, ui, schema),
+    *(train, teachers, layers, losses, parts, bank, ui, schema),
 ):
     app.command()(command)
 

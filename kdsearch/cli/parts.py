@@ -1,8 +1,9 @@
-"""`kdsearch losses`."""
+"""`kdsearch losses` and `kdsearch parts`: what a spec may name, and the options of each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
 import typer
@@ -13,28 +14,50 @@ if TYPE_CHECKING:
     from kdsearch.registry import Parameter, Part
 
 Row = tuple[str, ...]
+#: Title, header and rows, each behind the module of the part.
+Tables = Iterator[tuple[str, Row, list[Row]]]
+Format = Annotated[Literal["table", "markdown"], typer.Option(help="How it is printed")]
+
+#: The kinds that `kdsearch parts` shows, and where a spec names them.
+_KINDS = {
+    "dataset": "Data sets: `data.source`",
+    "model": "Models: `student`, `teachers.NAME.model`",
+    "optimizer": "Optimisers: `optim.name`",
+    "schedule": "Schedules of the learning rate: `optim.schedule`",
+    "sampler": "Samplers: `search.sampler`",
+    "objective": "Figures: `objectives`, `measure`, `constraints`",
+}
 
 
-def losses(
-    format: Annotated[Literal["table", "markdown"], typer.Option(help="How it is printed")] = "table",
-) -> None:
+def losses(format: Format = "table") -> None:
     """Print every loss and every ensemble: its paper, what it needs, its options with sensible domains."""
+    _print(_losses, format)
+
+
+def parts(format: Format = "table") -> None:
+    """Print everything else that a spec may name, with its options: data, models, optimisers, samplers, …"""
+    _print(_others, format)
+
+
+def _print(tables: Callable[[], Tables], format: str) -> None:
     if format == "markdown":
-        typer.echo(markdown(), nl=False)
+        typer.echo(markdown(tables()), nl=False)
         return
     from rich.table import Table
 
-    for title, header, rows in _tables():
-        table = Table(*header, title=title, title_justify="left", box=None, header_style="bold")
+    for title, header, rows in tables():
+        table = Table(
+            *header, title=title.replace("`", ""), title_justify="left", box=None, header_style="bold"
+        )
         for _, *cells in rows:
-            table.add_row(*cells)
+            table.add_row(*(cell.replace("`", "") for cell in cells))
         console().print(table)
 
 
-def markdown() -> str:
-    """The same as two tables of a page in `docs/`, each name with a link to the file of its formula."""
+def markdown(tables: Tables) -> str:
+    """Tables of a page in `docs/`, each name with a link to its file."""
     lines: list[str] = []
-    for title, header, rows in _tables():
+    for title, header, rows in tables:
         lines += ["", f"## {title}", "", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
         for module, name, *cells in rows:
             link = f"[`{name}`](../{module.replace('.', '/')}.py)"
@@ -42,14 +65,33 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tables() -> Iterator[tuple[str, Row, list[Row]]]:
-    """Title, header and rows, each behind the module of the part, of losses and of ensembles."""
+def _losses() -> Tables:
     from kdsearch.registry import parts
 
     found = sorted(parts("loss").values(), key=lambda part: (str(part.facts.get("family")), part.name))
     header = "Paper", "Needs", "Options"
     yield "Losses", ("Loss", "Family", *header), [_row(part, str(part.facts.get("family"))) for part in found]
     yield "Ensembles", ("Ensemble", *header), [_row(part) for part in parts("ensemble").values()]
+
+
+def _others() -> Tables:
+    from kdsearch.registry import parts
+
+    for kind, title in _KINDS.items():
+        shown = [part for part in parts(kind).values() if not part.facts.get("internal")]
+        yield title, ("Name", "What it is", "Options"), [_described(part) for part in shown]
+
+
+def _described(part: Part) -> Row:
+    options = [_explained(parameter) for parameter in part.parameters.values()]
+    if part.facts.get("prefix"):
+        options.append("those of the model itself")
+    return part.module, part.name + ("NAME" if part.name[-1] == ":" else ""), part.summary, "; ".join(options)
+
+
+def _explained(parameter: Parameter) -> str:
+    default = "required" if parameter.required else json.dumps(parameter.default)
+    return f"`{parameter.name}` ({default}): {parameter.doc.rstrip('.')}"
 
 
 def _row(part: Part, *family: str) -> Row:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from kdsearch.spec.fields import Section
 from kdsearch.types import NonNegativeInt, PositiveInt
+
+
+def _whole(value: object) -> object:
+    """`20e9` as the whole number that it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Bytes = Annotated[NonNegativeInt, BeforeValidator(_whole)]
 
 
 class BankUse(Section):
@@ -23,5 +31,5 @@ class BankUse(Section):
         description="Keep logits for all ways in which crops and flips can show an image, whatever the seed; "
         "by default in fp16, where there are no more of them than epochs",
     )
-    bytes: NonNegativeInt = Field(20 * 10**9, description="Most bytes kept in the storage folder")
-    device_bytes: NonNegativeInt = Field(2 * 10**9, description="Most bytes kept in the memory of a GPU")
+    bytes: Bytes = Field(20 * 10**9, description="Most bytes kept in the storage folder")
+    device_bytes: Bytes = Field(2 * 10**9, description="Most bytes kept in the memory of a GPU")
