@@ -8,8 +8,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def repeated(call: Callable[[], float], pause: float) -> Iterator[None]:
-    """While open, call a function in a thread: after `pause` seconds, then after as many as it returned."""
+def repeated(call: Callable[[], float], pause: float, *, awaited: bool = True) -> Iterator[None]:
+    """While open, call a function in a thread: after `pause` seconds, then after as many as it returned.
+
+    At the end a call that still runs is waited for; after Ctrl-C only where it must be (`awaited`).
+    """
     over = threading.Event()
 
     def run() -> None:
@@ -19,8 +22,13 @@ def repeated(call: Callable[[], float], pause: float) -> Iterator[None]:
 
     thread = threading.Thread(target=run, name=f"kdsearch-{call.__name__}", daemon=True)
     thread.start()
+    hurried = False
     try:
         yield
+    except KeyboardInterrupt:
+        hurried = not awaited
+        raise
     finally:
         over.set()
-        thread.join()
+        if not hurried:
+            thread.join()

@@ -35,7 +35,8 @@ class Sink:
     def write(self, uid: str | None, work: Work) -> None:
         """Write `work` to the run of `uid`, created if need be, and take out of it what is written."""
         client = self._roster.open()
-        work.unfold()
+        if not self._settle(f"the config of trial {uid}", work.unfold):
+            work.config = None
         ensure = partial(self._roster.ensure, uid, work.name or str(uid), work.born)
         if not self._settle(f"a run for trial {uid}", ensure):
             return

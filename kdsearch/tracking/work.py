@@ -105,7 +105,8 @@ class Work:
     def absorb(self, later: Work) -> None:
         """Merge what was requested later into this."""
         self.name = later.name or self.name
-        self.config = later.config or self.config
+        if later.config is not None:
+            self.config, self.born = later.config, later.born
         self.params |= later.params
         self.tags |= later.tags
         self.shared |= later.shared

@@ -81,17 +81,14 @@ def draw_apart(album: Album, folder: Path) -> list[str]:
     Drawing takes some 200 MB, most of them modules, and in this process it would take turns with the search.
     """
     import ray
-    from ray.exceptions import RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     task = ray.remote(num_cpus=0, max_calls=1, max_retries=0, scheduling_strategy=here)(_draw_behind)
     try:
         return list(ray.get(task.remote(album, folder.absolute())))
-    except RayTaskError as error:
-        raise error.cause from None
-    except RayError:  # Ray ends processes where memory runs short, and this one first
-        return draw(album, folder)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
 
 
 def _draw_behind(album: Album, folder: Path) -> list[str]:
@@ -117,8 +114,11 @@ def refreshed(
     writer: Writer,
     draw: Callable[[Album, Path], list[str]] = draw,
 ) -> Iterator[None]:
-    """While open, redraw the search from time to time, in the background, when another trial has ended."""
-    shown = 0
+    """While open, redraw the search from time to time, in the background, when another trial has ended.
+
+    On Ctrl-C a drawing is not waited for.
+    """
+    shown, over = 0, False
 
     def redraw() -> float:
         nonlocal shown
@@ -130,11 +130,15 @@ def refreshed(
                 show(now, folder, writer, draw)
         except Exception as error:
             # No picture is worth ending a search for. The last one, outside this thread, raises its errors.
-            _log.warning("the search can't be drawn now: %s", error)
+            if not over:
+                _log.warning("the search can't be drawn now: %s", error)
         return max(_PAUSE, _SHARE * (time.perf_counter() - began))
 
-    with repeated(redraw, _PAUSE):
-        yield
+    try:
+        with repeated(redraw, _PAUSE, awaited=False):
+            yield
+    finally:
+        over = True
 
 
 def read_album(

@@ -212,8 +212,8 @@ class Proposals:
         self.study.enqueue_trial(params, user_attrs=attributes)
         trial = self.study.ask()
         if isinstance(sampler := self.study.sampler, BaseGASampler):
-            frozen = self.study.get_trials(deepcopy=False)[trial.number]
-            sampler.get_trial_generation(self.study, frozen)  # is noted only of what it was asked for
+            # A trial whose params are all given asks the sampler for none, and so would have no generation.
+            sampler.get_trial_generation(self.study, self.study._storage.get_trial(trial._trial_id))
         return trial
 
     def _tell_again(self, trial: optuna.Trial, record: Record) -> None:

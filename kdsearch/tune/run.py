@@ -199,7 +199,7 @@ def _search(search: _Running, started: float) -> Outcome:
     search.display.note("measuring the front")
     measure_front(ledger, search.slots)
     state = "failed" if search.stop.error else "stopped" if search.stop else "complete"
-    plots = show(album(state), search.folder, search.writer, draw_apart)
+    plots = show(album(state), search.folder, search.writer)
     profile = _profile(ledger) if search.spec.compute.profile else {}
     trials = ledger.frame()
     tracked = _end(search, ledger, state)

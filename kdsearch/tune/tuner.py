@@ -63,8 +63,8 @@ class _InOrder(FIFOScheduler):  # type: ignore[misc]
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Let Tune forget the trials that ended before this one."""
-        for listed in (tune_controller.get_trials(), tune_controller._pending_trials_list):
-            listed[:] = [other for other in listed if not other.is_finished()]
+        trials = tune_controller.get_trials()
+        trials[:] = [other for other in trials if not other.is_finished()]
         tune_controller._stopped_trials.clear()
         tune_controller._trials_to_cache.clear()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from kdsearch.pareto.album import Album
 from kdsearch.tracking import Writer
 from kdsearch.tune import gallery
+from kdsearch.tune.journal import OwnJournal
 
 
 @pytest.fixture
@@ -85,3 +87,48 @@ def test_what_is_shown_is_on_file_and_noted_for_mlflow(album, writer, tmp_path):
     # Each file, and the tag that makes one of them a table.
     assert writer.pending == len(files) + 1
     assert not list((tmp_path / "shown").glob(".*"))
+
+
+def test_what_mattered_most_is_asked_of_the_study_beside_the_files(album, tmp_path):
+    import optuna
+
+    study = optuna.create_study(
+        study_name="small",
+        directions=["maximize", "minimize"],
+        storage=OwnJournal(tmp_path / "study.journal"),
+    )
+    assert "importances.html" not in gallery.draw(album, tmp_path)
+    for number in range(30):
+        trial = study.ask()
+        trial.suggest_float("student.width", 0, 1)
+        study.tell(trial, [trial.suggest_float("optim.lr", 0, 1), number])
+    assert {"importances.html", "importances.png"} <= {*gallery.draw(album, tmp_path)}
+    assert "optim.lr" in (tmp_path / "importances.html").read_text()
+
+
+def test_drawing_apart_leaves_the_same_files_and_tells_of_its_errors(album, tmp_path, local_ray):
+    here, apart = tmp_path / "here", tmp_path / "apart"
+    assert gallery.draw_apart(album, apart) == gallery.draw(album, here)
+    assert {path.name for path in apart.iterdir()} == {path.name for path in here.iterdir()}
+    assert (apart / "front.csv").read_text() == (here / "front.csv").read_text()
+    taken = tmp_path / "taken"
+    taken.touch()
+    with pytest.raises(FileExistsError):
+        gallery.draw_apart(album, taken)
+
+
+def test_ctrl_c_does_not_wait_for_a_drawing(album, writer, tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "_PAUSE", 0.01)
+    drawing, over = Event(), Event()
+
+    def slow(album: Album, folder: Path) -> list[str]:
+        drawing.set()
+        over.wait(20)
+        raise RuntimeError("Ray is gone")
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), gallery.refreshed(lambda: album, tmp_path, writer, slow):
+        assert drawing.wait(10)
+        raise KeyboardInterrupt
+    over.set()
+    assert time.monotonic() - began < 10

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from kdsearch.tune import genetic
+from kdsearch.tune.journal import OwnJournal
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 NAMES = ["NSGAIISampler", "NSGAIIISampler"]
@@ -26,6 +29,16 @@ def suggest(study, trials: int) -> None:
                 else:
                     study.tell(other, state=optuna.trial.TrialState[state])
             running.clear()
+
+
+def give(study, x: float) -> None:
+    """A trial whose params are all given, as a varied suggestion is; it asks no sampler."""
+    study.enqueue_trial({"x": x, "y": "b"})
+    trial = study.ask()
+    frozen = study.get_trials(deepcopy=False)[trial.number]
+    study.sampler.get_trial_generation(study, frozen)
+    trial.suggest_float("x", 0, 1), trial.suggest_categorical("y", ["a", "b", "c"])
+    study.tell(trial, [x, (1 - x) ** 2])
 
 
 def noted(study):
@@ -54,11 +67,17 @@ def test_suggestions_are_those_of_optunas_own(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_study_that_optunas_own_began_is_gone_on_with_as_it_would(name):
+def test_a_study_that_optunas_own_began_is_gone_on_with_as_it_would(name, tmp_path):
     studies = []
     for other in (optuna.samplers, genetic):
-        storage = optuna.storages.InMemoryStorage()
-        suggest(studied(getattr(optuna.samplers, name)(seed=3, population_size=8), storage), 30)
+        file = tmp_path / other.__name__
+        begun = JournalStorage(JournalFileBackend(str(file)))
+        study = studied(getattr(optuna.samplers, name)(seed=3, population_size=8), begun)
+        suggest(study, 30)
+        study.ask().suggest_float("x", 0, 1)  # and is killed
+        storage = OwnJournal(file) if other is genetic else JournalStorage(JournalFileBackend(str(file)))
         studies.append(studied(getattr(other, name)(seed=4, population_size=8), storage))
-        suggest(studies[-1], 30)
+        for x in (0.3, 0.7):
+            suggest(studies[-1], 15)
+            give(studies[-1], x)
     assert noted(studies[1]) == noted(studies[0])

@@ -65,6 +65,21 @@ def test_optuna_reads_what_was_written_and_it_is_gone_on_with(tmp_path):
     assert len(told(again)) == 21
 
 
+def test_trials_that_another_process_enters_meanwhile_are_run(tmp_path):
+    path = tmp_path / "journal"
+    study = opened(OwnJournal(path))
+    use(study)
+    other = opened(JournalStorage(JournalFileBackend(str(path))))
+    running = study.ask()
+    other.enqueue_trial({"x": 0.125})
+    other.set_user_attr("note", "mine")
+    study.tell(running, running.suggest_float("x", 0, 1))
+    asked = [study.ask() for _ in range(3)]
+    assert 0.125 in [trial.suggest_float("x", 0, 1) for trial in asked]
+    assert told(study) == told(opened(JournalStorage(JournalFileBackend(str(path))))) == told(study)
+    assert study.user_attrs == {"note": "mine"}
+
+
 def test_what_did_not_fit_on_the_disk_is_taken_back(tmp_path):
     """The limit on the size of a file cuts a line short, as a full disk does."""
     path = tmp_path / "journal"
