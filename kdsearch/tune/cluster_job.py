@@ -308,7 +308,7 @@ def _client(address: str) -> JobSubmissionClient:
     except AuthenticationError:
         raise InputError(
             f"--address {address}: the cluster asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN "
-            "or RAY_AUTH_TOKEN_PATH"
+            "or RAY_AUTH_TOKEN_PATH where ~/.ray/auth_token is not the cluster's"
         ) from None
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise InputError(
