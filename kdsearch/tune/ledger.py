@@ -11,7 +11,7 @@ import pandas as pd
 
 from kdsearch.constraints import Constraint
 from kdsearch.filenames import CHECKPOINT, STUDENT, WEIGHTS
-from kdsearch.files import has_weights
+from kdsearch.files import has_weights, sweep
 from kdsearch.pareto import Front, hypervolume
 from kdsearch.space import fingerprint, without_teachers
 from kdsearch.storage import fetch, remove
@@ -137,6 +137,7 @@ class Ledger:
             self._note_hypervolume()
         if not record.unfinished:
             remove(self.trial_folder(uid), CHECKPOINT)
+            sweep(self.trial_folder(uid))  # what a worker that was killed had begun to write
         if uid not in self.front:
             self._drop_weights(uid)
 

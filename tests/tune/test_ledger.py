@@ -10,12 +10,13 @@ from safetensors.torch import save_file
 from small import small_spec
 from torch import zeros
 
-from kdsearch.filenames import WEIGHTS
+from kdsearch.filenames import CHECKPOINT, WEIGHTS
+from kdsearch.files import replacing
 from kdsearch.space import RandomTrial, canonical, fingerprint, sample
 from kdsearch.spec import load_spec
 from kdsearch.tracking import Writer
 from kdsearch.tune.ledger import Ledger
-from kdsearch.tune.records import RESULT, read_records
+from kdsearch.tune.records import INTERRUPTED, RESULT, read_records
 from kdsearch.tune.status import status
 
 
@@ -115,3 +116,15 @@ def test_numbers_go_on_after_the_last_one_though_trials_before_it_are_lost(open_
     again = open_ledger()
     again.restore(rerun=True)
     assert again.start(fingerprint(three), three, "").number == 2
+
+
+def test_what_a_killed_worker_had_begun_to_write_goes_with_the_end_of_its_trial(open_ledger, tmp_path):
+    ledger, config = open_ledger(), configs(tmp_path)[0]
+    record = ledger.start(fingerprint(config), config, "")
+    with replacing(ledger.trial_folder(record.uid) / CHECKPOINT) as part:
+        part.write_bytes(b"half")
+        ledger.end(record.uid, "stopped", {}, INTERRUPTED)
+        assert part.exists()  # it goes on when it is resumed
+        ledger.end(record.uid, "complete", {"accuracy": 0.9, "latency_ms": 1.0})
+        assert not part.exists()
+        part.touch()
