@@ -99,6 +99,19 @@ class Server:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            self._wait_for_port()
+
+    def _wait_for_port(self) -> None:
+        """Its children let the port go when they have died too."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    return probe.bind(("127.0.0.1", self.port))
+                except OSError:
+                    time.sleep(0.05)
+        raise AssertionError(f"somebody still holds port {self.port}")
 
     def freeze(self) -> None:
         """It still takes connections, and what is sent to it, but does nothing about it until `thaw`."""
