@@ -11,7 +11,7 @@ from typing import Any
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.export import Student, check_out, write_export
 from kdsearch.filenames import INPUT, WEIGHTS
-from kdsearch.space import canonical, dimensions, fingerprint
+from kdsearch.space import RandomTrial, canonical, dimensions, fingerprint, sample
 from kdsearch.spec import Spec, load_spec
 from kdsearch.storage import local
 
@@ -44,7 +44,9 @@ def train_config(
     if out is not None:
         check_out(out)
     facts = preflight(spec, file)
-    config = canonical(match_layers(spec.tree(), facts.layers))
+    # Domains that leave nothing to search, such as a subset of one, are still domains until they are drawn.
+    drawn = sample(spec, RandomTrial(spec.search.seed))
+    config = canonical(match_layers(drawn, facts.layers))
     if not config["distill"]["losses"]:
         raise InputError(f"{file or 'the spec'}: every loss has weight 0 or nothing to act on")
 

@@ -1,4 +1,4 @@
-"""`kdsearch train`, in a process of its own."""
+"""`kdsearch train`: what it logs, in a process of its own, and what it takes for a config."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+
+from kdsearch.spec import has_domain, load_spec
 
 CONFIG = """
 name: small
@@ -32,3 +34,30 @@ def test_what_is_logged_is_on_stderr_once(tmp_path, loss, size, logged):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count(logged) == 1
+
+
+SETTLED = """
+name: small
+data: {{source: digits, batch_size: 512}}
+teachers: {{wide: {{model: {{name: convnet, width: 2, depth: 1}}, epochs: 1}}}}
+student: {{name: convnet, width: 2, depth: 1}}
+distill: {distill}
+optim: {{name: sgd, epochs: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    "distill",
+    [
+        "{teachers: {members: [wide]}, losses: {ce: {}, semckd: {weight: 400, layers: mean}}}",
+        "{teachers: {members: [wide]}, losses: {ce: {}, hint: {weight: 0}}}",
+        "{teachers: {members: [wide]}, losses: {ce: {}, hint: {match: {matching: {strategies: [last]}}}}}",
+        "{teachers: {members: {subset: all, min: 1}}, losses: {ce: {}, kd: {}}}",
+    ],
+)
+def test_domains_that_leave_nothing_to_search_are_settled(distill, folder, kdsearch):
+    (folder / "config.yaml").write_text(SETTLED.format(distill=distill), encoding="utf-8")
+    assert "this is a config" in kdsearch("check", "config.yaml").out
+    answer = kdsearch("train", "config.yaml", "--out", "student")
+    assert answer.code == 0, answer
+    assert not has_domain(load_spec(folder / "student" / "config.yaml").tree())
