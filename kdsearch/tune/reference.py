@@ -65,6 +65,9 @@ def _beyond(figures: pd.Series[float], way: Direction) -> float:
 def _extremes(spec: Spec, slots: Slots, folder: Path) -> list[dict[str, Any]]:
     """The figures of an untrained student at each extreme of the space."""
     drawn = sample(spec, RandomTrial(spec.search.seed))
+    # Without a member losses that need one are refused, and objectives that compare with them have no figure.
+    use = drawn["distill"]["teachers"]
+    use["members"] = use["members"] or list(spec.teachers)
     students = corners(spec.tree()["student"])
     figures, reason = [], ""
     for number, student in enumerate(students):

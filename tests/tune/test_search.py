@@ -20,6 +20,7 @@ from kdsearch.data.sources.digits import digits
 from kdsearch.distill.resident import split
 from kdsearch.errors import InputError, KdsearchError
 from kdsearch.export import open_export
+from kdsearch.space import RandomTrial, sample
 from kdsearch.spec import load_spec
 from kdsearch.train import train_config
 from kdsearch.tune.display import Silent
@@ -296,6 +297,26 @@ def test_a_space_with_few_configs_is_searched_once_and_ends(local_ray, tmp_path)
     search = kdsearch.search(spec, trials=30)
     assert (search.trials["baseline"] == "").sum() == 4
     assert search.outcome.exhausted
+
+
+def test_a_search_that_may_do_without_teachers_can_be_compared_with_them(local_ray, tmp_path):
+    distill = {"teachers": {"members": {"subset": "all"}}, "losses": {"ce": {}, "kd": {}}}
+    changes = {"distill": distill, "objectives": {"accuracy": "maximize", "teacher_kl": "minimize"}}
+    spec = next(
+        spec
+        for seed in range(100)
+        if not members(
+            spec := small_spec(tmp_path, **changes, search={"trials": 1, "baselines": False, "seed": seed})
+        )
+    )
+    assert kdsearch.search(spec).reference["teacher_kl"] > 0
+
+
+def members(spec: dict[str, object]) -> list[str]:
+    """The teachers of the config that the seed of a spec draws."""
+    checked = load_spec(spec)
+    drawn: list[str] = sample(checked, RandomTrial(checked.search.seed))["distill"]["teachers"]["members"]
+    return drawn
 
 
 def test_a_search_whose_every_trial_fails_ends_with_the_reason(local_ray, tmp_path):
