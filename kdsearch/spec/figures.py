@@ -19,8 +19,12 @@ from kdsearch.types import Positive
 if TYPE_CHECKING:
     from kdsearch.spec.schema import Spec
 
-#: Metrics that a run has anyway.
-_TAKEN = frozenset({"epoch", "loss", "lr", "seconds", "gain", "number", "estimated"})
+#: Metrics that a run has anyway, and the other columns of its row.
+_TAKEN = frozenset({
+    "epoch", "loss", "lr", "seconds", "time", "gain", "number", "estimated", "latency_runs",
+    "logit_difference", "changed_predictions", "device", "governor", "libraries", "uid", "run_id", "recipe",
+    "state", "baseline", "front", "reason", "config",
+})  # fmt: skip
 
 
 class FigureSection(PartSection):
@@ -61,7 +65,7 @@ class Measure(Section):
             if key == _RESOURCES:
                 named[key] = given
                 continue
-            if not re.fullmatch(r"[A-Za-z_]\w*", str(key)) or key in _TAKEN or str(key).startswith("test_"):
+            if not re.fullmatch(r"[A-Za-z_]\w*", str(key)) or _is_taken(str(key)):
                 taken = (
                     f"'{key}' is not a valid name for a figure: use letters, digits and '_', and no name "
                     "that kdsearch uses"
@@ -74,6 +78,10 @@ class Measure(Section):
                 taken = f"'{key}' is an objective: choose another key for a figure of '{name}'"
                 raise problems([((key,), taken, given)])
         return named
+
+
+def _is_taken(name: str) -> bool:
+    return name in _TAKEN or name.startswith("test_")
 
 
 def metrics_of(spec: Spec) -> dict[str, Any]:
@@ -91,6 +99,7 @@ def check_figures(spec: Spec) -> Iterator[Problem]:
     """What is wrong with the figures, objectives and constraints of a spec, each being well formed."""
     for name in spec.objectives:
         if name not in spec.measure.figures:
+            yield from _check_metric(name, spec)
             yield from _check_plain(("objectives", name), name, spec)
     for key, figure in spec.measure.figures.items():
         yield from _check_teachers(("measure", key), figure.part, figure.options.get("teacher"), spec)
@@ -105,6 +114,26 @@ def check_figures(spec: Spec) -> Iterator[Problem]:
         for name in names:
             if name in plain:
                 yield from _check_plain(("constraints", index), name, spec)
+
+
+def _check_metric(name: str, spec: Spec) -> Iterator[Problem]:
+    """The metric of an objective of the user's own, which follows from its name, is no other's."""
+    key = metric(name)
+    if key == name:
+        return
+    other = next((one for one in spec.objectives if one != name and metric(one) == key), None)
+    if _is_taken(key):
+        owner = "is a name that kdsearch uses"
+    elif key in spec.measure.figures:
+        owner = "is a figure under measure"
+    elif key in parts("objective"):
+        owner = "is another objective"
+    elif other is not None:
+        owner = f"is that of '{other}' too"
+    else:
+        return
+    message = f"its metric '{key}' {owner}: give it a key of its own under measure, as KEY: {{name: {name}}}"
+    yield Problem(("objectives", name), message)
 
 
 def _check_plain(place: KeyPath, name: str, spec: Spec) -> Iterator[Problem]:

@@ -121,3 +121,40 @@ def test_what_is_named_must_be_there(changes, message):
 def test_a_config_may_do_without_teachers_as_the_baselines_of_a_search_do():
     spec = load_spec({**BASE, "objectives": {"agreement": "maximize"}, "constraints": ["teacher_kl <= 1"]})
     assert load_spec({**canonical(spec.tree()), "teachers": {}}).teachers == {}
+
+
+@pytest.mark.parametrize(
+    ("objectives", "message"),
+    [
+        (["mine:seconds"], "its metric 'seconds' is a name that kdsearch uses"),
+        (["mine:epoch"], "its metric 'epoch' is a name that kdsearch uses"),
+        (["mine:test_score"], "its metric 'test_score' is a name that kdsearch uses"),
+        (["mine:recipe"], "its metric 'recipe' is a name that kdsearch uses"),
+        (["mine:accuracy"], "its metric 'accuracy' is another objective"),
+        (["mine:tail"], "its metric 'tail' is a figure under measure"),
+        (["mine:score", "other:score"], "its metric 'score' is that of 'other:score' too"),
+    ],
+)
+def test_an_objective_of_ones_own_whose_metric_is_taken_is_refused(objectives, message, own_objectives):
+    measure = {"tail": {"name": "latency_ms", "percentile": 99}}
+    with pytest.raises(SpecError) as error:
+        load_spec({**BASE, "measure": measure, "objectives": dict.fromkeys(objectives, "minimize")})
+    assert message in str(error.value)
+    assert len(error.value.problems) == len(objectives)
+
+
+def test_under_a_key_of_its_own_an_objective_may_be_called_anything(own_objectives):
+    measure = {"mine_score": {"name": "mine:seconds"}}
+    objectives = {"mine_score": "minimize", "mine:score": "maximize"}
+    spec = load_spec({**BASE, "measure": measure, "objectives": objectives})
+    assert metrics_of(spec) == {"mine_score": "minimize", "score": "maximize"}
+
+
+@pytest.fixture
+def own_objectives(tmp_path, monkeypatch):
+    """Modules `mine` and `other` with objectives of a user's own."""
+    names = ["seconds", "epoch", "test_score", "recipe", "accuracy", "tail", "score"]
+    source = "\n".join(f"def {name}(logits, labels):\n    return 0.0" for name in names)
+    for module in ("mine", "other"):
+        (tmp_path / f"{module}.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
