@@ -48,14 +48,22 @@ def _nvml(device: torch.device) -> Callable[[], float] | None:
 
 
 def _rapl(powercap: Path) -> Callable[[], float] | None:
-    # One zone a package; those within it (`intel-rapl:0:0`) are parts of it.
-    zones = sorted(path / "energy_uj" for path in powercap.glob("*-rapl:[0-9]*") if path.name.count(":") == 1)
+    # One zone a package; those within it (`intel-rapl:0:0`) are parts of it, and `psys` holds them all.
+    found = sorted(path for path in powercap.glob("*-rapl:[0-9]*") if path.name.count(":") == 1)
+    zones = [path / "energy_uj" for path in found if _name(path) != "psys"]
     try:
         for zone in zones:
             zone.read_text()
     except OSError:
         return None
     return partial(_Packages(zones).millijoules) if zones else None
+
+
+def _name(zone: Path) -> str:
+    try:
+        return (zone / "name").read_text().strip()
+    except OSError:
+        return ""
 
 
 class _Packages:

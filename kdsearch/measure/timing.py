@@ -50,7 +50,7 @@ def time_forward(model: nn.Module, shape: Shape) -> Latency:
     """
     images = [image_for(model, shape, seed=seed) for seed in range(_IMAGES)]
     clock = _cuda_ms if images[0].is_cuda else _cpu_ms
-    with evaluation(model), _threads(threads_of(model)):
+    with evaluation(model), on_threads(threads_of(model)):
         return time_stream(lambda run: clock(model, images[run % _IMAGES]))
 
 
@@ -98,7 +98,7 @@ def _no_collection() -> Iterator[None]:
 
 
 @contextmanager
-def _threads(wanted: int) -> Iterator[None]:
+def on_threads(wanted: int) -> Iterator[None]:
     """So many threads, which stay on as many CPUs: moved to another one a thread finds its caches cold."""
     threads = torch.get_num_threads()
     with _pinned(wanted):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from kdsearch.errors import InputError
 from kdsearch.measure._energy import energy_counter
+from kdsearch.measure.deployment import Deployment
 from kdsearch.measure.energy_mj import SECONDS, energy_mj
 
 CPU = torch.device("cpu")
@@ -32,6 +35,40 @@ def test_the_energy_of_all_packages_adds_up_over_wrap_arounds(tmp_path):
     second.write_text("15000\n")
     first.write_text("4000\n")
     assert counter() == 15
+
+
+def test_a_zone_that_holds_the_packages_is_not_added_to_them(tmp_path):
+    first = package(tmp_path, "intel-rapl:0", 1_000)
+    (first.parent / "name").write_text("package-0\n")
+    platform = package(tmp_path, "intel-rapl:1", 2_000)
+    (platform.parent / "name").write_text("psys\n")
+    counter = energy_counter(CPU, tmp_path)
+    first.write_text("3000\n")
+    platform.write_text("9000\n")
+    assert counter is not None and counter() == 2
+
+
+class Metered(nn.Module):
+    """Deployed in calls of 4 images on 3 threads, it draws 1 mJ an image."""
+
+    def __init__(self):
+        super().__init__()
+        self.deployment = Deployment(bytes=1, device=CPU, batch=4, threads=3)
+        self.drawn, self.threads = 0.0, set()
+
+    def forward(self, images):
+        self.drawn += len(images)
+        self.threads.add(torch.get_num_threads())
+        return images
+
+
+def test_energy_is_that_of_one_image_on_the_threads_that_the_form_is_called_with(monkeypatch):
+    model, threads = Metered(), torch.get_num_threads()
+    module = sys.modules[energy_mj.__module__]
+    monkeypatch.setattr(module, "energy_counter", lambda device: lambda: model.drawn)
+    monkeypatch.setattr(module, "SECONDS", 0.01)
+    assert energy_mj(model, (1, 8, 8)) == 1
+    assert model.threads == {3} and torch.get_num_threads() == threads
 
 
 def test_no_counter_is_none(tmp_path):
