@@ -81,9 +81,9 @@ def compare_figure(
     """
     from plotly.graph_objects import Figure, Scatter
 
-    figure = Figure()
-    for (name, front), (color, dash, symbol) in zip(_drawn(fronts, x, y), plotly_lines(), strict=False):
-        step = view(front, {n: objectives[n] for n in (x, y)}, x, y).step
+    figure, pair = Figure(), {name: objectives[name] for name in (x, y)}
+    for (name, front), (color, dash, symbol) in zip(_drawn(fronts, pair), plotly_lines(), strict=False):
+        step = view(front, pair, x, y).step
         line = {"color": color, "dash": dash, "width": 2}
         label = html.escape(_label(name, table))
         figure.add_trace(
@@ -105,7 +105,7 @@ def compare_figure(
                 showlegend=False,
             )
         )
-    wide = any(view(front, objectives, x, y).log_x for _, front in _drawn(fronts, x, y))
+    wide = any(view(front, objectives, x, y).log_x for _, front in _drawn(fronts, pair))
     figure.update_layout(
         template="plotly_white",
         title=" and ".join(map(html.escape, fronts)),
@@ -122,9 +122,10 @@ def compare_png(
 ) -> None:
     """Draw the same to `path`."""
     figure, ((axes,),) = canvas()
+    pair = {name: objectives[name] for name in (x, y)}
     plain(axes, x=words.title(x), title=words.title(y))
-    for (name, front), (color, dash, mark) in zip(_drawn(fronts, x, y), matplotlib_lines(), strict=False):
-        shown = view(front, {n: objectives[n] for n in (x, y)}, x, y)
+    for (name, front), (color, dash, mark) in zip(_drawn(fronts, pair), matplotlib_lines(), strict=False):
+        shown = view(front, pair, x, y)
         axes.plot(shown.step[:, 0], shown.step[:, 1], color=color, linestyle=dash, zorder=2)
         if name == _MEDIAN:
             axes.plot([], [], color=color, linestyle=dash, label=name)
@@ -138,11 +139,11 @@ def compare_png(
     save(figure, path)
 
 
-def _drawn(fronts: Fronts, x: str, y: str) -> list[tuple[str, pd.DataFrame]]:
+def _drawn(fronts: Fronts, pair: Mapping[str, Direction]) -> list[tuple[str, pd.DataFrame]]:
+    """The fronts, and from three on their median attainment, in the `pair` of objectives."""
     every = list(fronts.items())
     if len(fronts) < 3:
         return every
-    pair: dict[str, Direction] = {name: words.direction(name) for name in (x, y)}
     return [*every, (_MEDIAN, attainment(list(fronts.values()), pair, 0.5))]
 
 

@@ -58,3 +58,13 @@ def test_three_repetitions_get_their_median_attainment(fronts):
     # Two of three reach 70 % at 1 MB and 85 % at 3 MB; at 2 MB the second best has 75 %.
     corners = dict(zip(figure.data[-1].x, figure.data[-1].y, strict=True))
     assert corners[1.0] == pytest.approx(70) and max(figure.data[-1].y) == pytest.approx(85)
+
+
+def test_the_median_attainment_follows_the_direction_of_an_objective_of_ones_own(fronts):
+    objectives = {"score": "maximize", "size_mb": "minimize"}
+    own = {name: front.rename(columns={"accuracy": "score"}) for name, front in fronts.items()}
+    own["three"] = own["one"].assign(score=[0.85, 0.75])
+    table = compared(own, objectives, {"score": 0.0, "size_mb": 4.0})
+    figure = compare_figure(own, objectives, table, x="size_mb", y="score")
+    corners = dict(zip(figure.data[-1].x, figure.data[-1].y, strict=True))
+    assert corners[1.0] == pytest.approx(0.7) and max(figure.data[-1].y) == pytest.approx(0.85)
