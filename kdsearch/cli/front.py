@@ -47,7 +47,7 @@ def _print(found: Search, where: str | None, form: Form) -> None:
     if form == "table":
         out = console()
         caption = f"{found.name}: {len(members)} of {len(found.trials)} trials"
-        out.print(front_table(members, caption=caption))
+        out.print(front_table(members, also=found.objectives, caption=caption))
         if found.state == "running":
             out.print(f"{found.name} {found.stands}", highlight=False, soft_wrap=True)
     else:

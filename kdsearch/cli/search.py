@@ -100,7 +100,7 @@ def _report(out: Console, found: Search, outcome: Outcome) -> None:
     failed = outcome.trials[outcome.trials["state"] == "failed"] if len(outcome.trials) else outcome.trials
     for row in failed.itertuples():
         out.print(f"failed: {row.recipe}: {row.reason}", highlight=False, markup=False, soft_wrap=True)
-    out.print(front_table(outcome.front))
+    out.print(front_table(outcome.front, also=outcome.objectives))
     if outcome.profile:
         from kdsearch.distill.profile import TABLE, TRACE, as_text
 

@@ -47,7 +47,7 @@ def report(album: Album) -> str:
 
 
 def _front(album: Album) -> str:
-    names = [name for name in METRICS if name in album.front.columns]
+    names = [name for name in dict.fromkeys([*METRICS, *album.objectives]) if name in album.front.columns]
     rows = []
     for row, baseline in zip(album.front.to_dict("records"), baseline_names(album.front), strict=True):
         recipe = str(row["recipe"]) + (f" ({baseline})" if baseline else "")

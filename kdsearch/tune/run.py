@@ -57,6 +57,7 @@ from kdsearch.tune.slots import Slots
 from kdsearch.tune.stopping import Stop, StoppedError, stoppable
 from kdsearch.tune.study import open_study
 from kdsearch.tune.teachers import best_teacher, get_teachers
+from kdsearch.types import Direction
 
 #: Seconds to wait at the end for an MLflow that does not answer. `kdsearch sync` logs the rest later.
 MLFLOW_PATIENCE = 30.0
@@ -67,6 +68,7 @@ class Outcome:
     """The result of a search: all trials, those of the front, and where the files are."""
 
     name: str
+    objectives: Mapping[str, Direction]
     trials: pd.DataFrame
     front: pd.DataFrame
     teachers: Mapping[str, Mapping[str, Any]]
@@ -205,6 +207,7 @@ def _search(search: _Running, started: float) -> Outcome:
     tracked = _end(search, ledger, state)
     return Outcome(
         name=search.folder.name,
+        objectives=ledger.objectives,
         trials=trials,
         front=sort_front(trials[trials["front"]], ledger.objectives),
         teachers=teachers,

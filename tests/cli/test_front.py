@@ -53,6 +53,20 @@ def test_one_front_is_printed_as_ever(uri, folder, kdsearch):
     assert answer.code == 0 and "recipe one0" in answer.out and "one: 2 of 2 trials" in answer.out
 
 
+def test_every_objective_is_in_the_table(folder, kdsearch):
+    uri = f"sqlite:///{folder}/mlflow.db"
+    spec = CONFIG | {"objectives": {"accuracy": "maximize", "nll": "minimize"}}
+    writer = Writer(uri, "space", "likely")
+    writer.start({}, {"spec.yaml": dump_yaml(load_spec(spec).plain())})
+    writer.start_trial("a", "recipe a", spec, {"kdsearch.number": "0"})
+    writer.log_metrics("a", {"accuracy": 0.9, "nll": 0.123, "loss": 0.456})
+    writer.end_trial("a", "complete", {"kdsearch.front": "true"})
+    writer.end("complete")
+    assert writer.close(60)
+    answer = kdsearch("front", "likely", "--tracking-uri", uri)
+    assert "0.123" in answer.out and "0.456" not in answer.out, answer
+
+
 def test_several_searches_need_compare_and_compare_needs_several(uri, folder, kdsearch):
     for arguments, message in (
         (("one", "two"), "several searches need --compare"),

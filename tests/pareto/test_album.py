@@ -56,6 +56,17 @@ def test_what_there_is_nothing_to_draw_of_is_left_out(album, tmp_path):
     assert list(pictures(none)) == [] and "made up" in report(none)
 
 
+def test_the_reports_table_has_every_objective(album):
+    trials = album.trials.assign(score=0.12345)
+    objectives, reference = album.objectives | {"score": "maximize"}, album.reference | {"score": 0.0}
+    own = replace(album, trials=trials, objectives=objectives, reference=reference)
+    table = report(own).partition("<table>")[2].partition("</table>")[0]
+    assert "<th>Score</th>" in table and "<td>0.123</td>" in table
+    assert (
+        "Score" not in report(replace(album, trials=trials)).partition("<table>")[2].partition("</table>")[0]
+    )
+
+
 def test_one_objective_has_no_front_to_draw_but_all_else(album):
     one = replace(album, objectives={"accuracy": "maximize"}, reference={"accuracy": 0.0})
     assert [each.name for each in pictures(one)] == NAMES[1:]

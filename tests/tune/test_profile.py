@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import kdsearch
 from kdsearch.cli import app
 from kdsearch.distill.profile import TABLE, TRACE, summed
+from kdsearch.pareto import words
 from kdsearch.spec import load_spec
 from kdsearch.tune.sync import sync
 
@@ -21,12 +22,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_profiled_search_tells_where_the_time_of_its_trials_went(local_ray: None, tmp_path: Path) -> None:
-    spec = small_spec(tmp_path)
+    spec = small_spec(tmp_path, objectives={"accuracy": "maximize", "nll": "minimize"})
     spec["search"] |= {"trials": 2, "baselines": False}
     file = tmp_path / "spec.yaml"
     file.write_text(json.dumps(spec), encoding="utf-8")
     said = CliRunner().invoke(app, ["search", str(file), "--profile"])
     assert said.exit_code == 0, said.output
+    assert words.title("nll") in said.output  # in the table of the front
 
     folder = tmp_path / "store" / "searches" / "small"
     tables = sorted(folder.glob(f"trials/*/{TABLE}"))
