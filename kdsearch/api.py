@@ -106,17 +106,21 @@ class Search:
         from kdsearch.pareto import sort_front
 
         trials = self.trials
-        return sort_front(trials[trials["front"]], self.objectives)
+        # By an empty column of objects, or an empty list, a frame would be asked for columns.
+        return sort_front(trials.loc[trials["front"].astype(bool)], self.objectives)
 
     def filter(self, where: str | None) -> pd.DataFrame:
         """The members of the front that satisfy constraints such as `latency_ms <= 1`."""
+        import numpy as np
+
         front = self.front
         if not where:
             return front
         columns = front.select_dtypes("number").columns.difference(["number"])
-        bounds = parse_constraints(where, list(columns))
+        # Before the first trial there are no columns.
+        bounds = parse_constraints(where, [*columns, *self.objectives])
         keeps = [all(bound.holds(float(row[bound.name])) for bound in bounds) for _, row in front.iterrows()]
-        return front[keeps]
+        return front.loc[np.array(keeps, dtype=bool)]
 
     def best(self, objective: str | None = None, *, where: str | None = None) -> pd.Series[Any]:
         """The member of the front that is best in one objective, by default the first."""

@@ -67,6 +67,24 @@ def test_every_objective_is_in_the_table(folder, kdsearch):
     assert "0.123" in answer.out and "0.456" not in answer.out, answer
 
 
+@pytest.mark.parametrize("trials", [0, 1])
+def test_an_empty_front_is_printed_as_one(trials, folder, kdsearch):
+    uri = f"sqlite:///{folder}/mlflow.db"
+    writer = Writer(uri, "space", "new")
+    writer.start({}, {"spec.yaml": dump_yaml(load_spec(CONFIG).plain())})
+    for number in range(trials):
+        writer.start_trial("a", "recipe a", CONFIG, {"kdsearch.number": str(number)})
+        writer.log_metrics("a", {"accuracy": 0.9, "size_mb": 1.0})
+    assert writer.close(60)
+    for where in ([], ["--where", "accuracy >= 0.5"]):
+        for form in ("table", "csv", "json"):
+            answer = kdsearch("front", "new", "--format", form, *where, "--tracking-uri", uri)
+            assert answer.code == 0, answer
+            assert {"table": "new: 0 of", "csv": "uid,", "json": "[]"}[form] in answer.out
+    refused = kdsearch("export", "new", "--out", "student", "--tracking-uri", uri)
+    assert refused.code == 2 and "its front is empty" in refused.err, refused
+
+
 def test_several_searches_need_compare_and_compare_needs_several(uri, folder, kdsearch):
     for arguments, message in (
         (("one", "two"), "several searches need --compare"),
