@@ -86,9 +86,11 @@ class Teacher(Section):
         """`epochs` beside `model` is short for `optim: {epochs: …}`."""
         if isinstance(value, Mapping) and "epochs" in value:
             optim = value.get("optim", {})
-            optim = {"name": optim} if isinstance(optim, str) else dict(optim)
+            optim = {"name": optim} if isinstance(optim, str) else optim
             rest = {key: inner for key, inner in value.items() if key != "epochs"}
-            return rest | {"optim": optim | {"epochs": value["epochs"]}}
+            if not isinstance(optim, Mapping):
+                return rest  # where it is refused, under its key
+            return rest | {"optim": {**optim, "epochs": value["epochs"]}}
         return value
 
 

@@ -111,6 +111,14 @@ def test_all_problems_are_told_at_once_with_file_line_and_key(tmp_path: Path):
             {"a": {"model": "mlp", "epochs": 0}},
             "teachers.a.optim.epochs: expected a number greater",
         ),
+        *(
+            (
+                "teachers",
+                {"a": {"model": "mlp", "epochs": 3, "optim": optim}},
+                "teachers.a.optim: expected the name of a optimizer or a mapping with 'name', got",
+            )
+            for optim in (None, 3)
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_in_words(key, value, message):
