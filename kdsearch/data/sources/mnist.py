@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,6 @@ def _idx(path: Path, dimensions: int) -> Tensor:
         if content[:4] != bytes((0, 0, 8, dimensions)):
             raise ValueError("it is not an IDX file of bytes")
         values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     return torch.from_numpy(values.copy())

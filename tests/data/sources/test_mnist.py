@@ -55,6 +55,16 @@ def test_a_truncated_file_is_named(root, config, kept):
         load(config)
 
 
+def test_a_packed_file_that_is_damaged_within_is_named(root, config):
+    (path,) = root.glob("*/raw/train-images-idx3-ubyte")
+    packed = bytearray(gzip.compress(path.read_bytes()))
+    packed[10:20] = b"\xff" * 10
+    path.with_name(f"{path.name}.gz").write_bytes(packed)
+    path.unlink()
+    with pytest.raises(InputError, match="train-images-idx3-ubyte cannot be read"):
+        load(config)
+
+
 def test_a_missing_file_is_named(root, config):
     (path,) = root.glob("*/raw/t10k-labels-idx1-ubyte")
     path.unlink()
