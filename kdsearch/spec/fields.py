@@ -98,13 +98,13 @@ class PartSection(Section):
             return value
         if not isinstance(value, Mapping):
             raise problem(
-                f"expected the name of a {cls.kind} or a mapping with '{cls.tag}', got {shown(value)}"
+                f"expected the name of {_article(cls.kind)} or a mapping with '{cls.tag}', got {shown(value)}"
             )
         name = value.get(cls.tag)
         if not isinstance(name, str):
             default = cls.model_fields[cls.tag].get_default()
             if name is not None or not default:
-                raise problems([((cls.tag,), f"expected the name of a {cls.kind}", name)])
+                raise problems([((cls.tag,), f"expected the name of {_article(cls.kind)}", name)])
             name = default
         try:
             part = find(cls.kind, name)
@@ -120,6 +120,10 @@ class PartSection(Section):
     def extra_fields(cls, part: Part) -> dict[str, Any]:
         """Keys that only some parts of the kind have, as `create_model` takes them."""
         return {}
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def or_nothing(schema: dict[str, Any]) -> None:

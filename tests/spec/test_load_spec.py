@@ -115,7 +115,7 @@ def test_all_problems_are_told_at_once_with_file_line_and_key(tmp_path: Path):
             (
                 "teachers",
                 {"a": {"model": "mlp", "epochs": 3, "optim": optim}},
-                "teachers.a.optim: expected the name of a optimizer or a mapping with 'name', got",
+                "teachers.a.optim: expected the name of an optimizer or a mapping with 'name', got",
             )
             for optim in (None, 3)
         ),
