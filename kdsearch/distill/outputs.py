@@ -108,8 +108,11 @@ class Teachers:
         taps = self.taps[name]
         taps.stop = None if LOGITS in layers else layers[-1]
         answer: dict[str, Tensor] = {}
-        with contextlib.suppress(DeepEnough):
-            answer[LOGITS] = self.models[name](images)
+        try:
+            with contextlib.suppress(DeepEnough):
+                answer[LOGITS] = self.models[name](images)
+        finally:  # The evaluation asks the same model for its logits.
+            taps.stop = None
         answer |= taps.take()
         return {layer: _channels_last(answer[layer]) for layer in layers}
 

@@ -233,3 +233,23 @@ def test_a_table_tells_a_trial_its_latency(done, tmp_path):
     config = load_spec(canonical(spec.tree()))
     metrics = done.session.trial(config, tmp_path / "trial", lambda metrics: True)
     assert metrics["phone_ms"] == 0.5 and "estimated" not in metrics
+
+
+def test_a_teacher_that_only_gives_hints_is_compared_with_the_student(tmp_path: Path):
+    content = {
+        "data": CONTENT["data"],
+        "teachers": {"flat": {"model": {"name": "mlp", "hidden": [24, 16]}, "epochs": 1}},
+        "student": {"name": "mlp", "hidden": [8]},
+        "distill": {
+            "teachers": {"members": ["flat"]},
+            "losses": {"ce": {}, "hint": {"match": {"teacher": "flat", "pairs": [["layer1", "layer1"]]}}},
+        },
+        "optim": {"name": "sgd", "lr": 0.1, "epochs": 1},
+        "objectives": {"accuracy": "maximize", "teacher_kl": "minimize"},
+    }
+    spec = load_spec(content)
+    session = Session(tmp_path, local_worker(spec))
+    ensure_teachers(spec, session, lambda name, text: None)
+    # In a process that has not compared anything with the teacher yet.
+    metrics = Session(tmp_path, local_worker(spec)).trial(spec, tmp_path / "trial", lambda metrics: True)
+    assert math.isfinite(metrics["teacher_kl"])
