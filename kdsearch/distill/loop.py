@@ -65,7 +65,10 @@ def distill(
     if data_parallel:
         device = next(objective.parameters()).device
         trained = DistributedDataParallel(
-            objective, device_ids=[device.index] if device.type == "cuda" else None
+            objective,
+            device_ids=[device.index] if device.type == "cuda" else None,
+            # It walks the graph of every batch for them.
+            find_unused_parameters=objective.leaves_some_out(),
         )
     begin = profile.begin if profile else _ignore
     steps = math.ceil(len(batches) / optim.accumulate)

@@ -113,12 +113,23 @@ class Objective(nn.Module):
     def advance(self, progress: float) -> bool:
         """Set how much of the training is done. Returns whether any loss that acts now needs a teacher.
 
-        Losses with parameters act from start to end: DDP waits for the gradients of all parameters.
+        Losses with parameters act from start to end, so that each batch gives them a gradient.
         """
         self.progress = progress
         weights = [(term, term.weight_at(progress)) for term in self.terms]
-        self.acting = [(term, w) for term, w in weights if w or isinstance(term.call, nn.Module)]
+        self.acting = [(term, w) for term, w in weights if w or term.learns]
         return any(term.taught for term, _ in self.acting)
+
+    def leaves_some_out(self) -> bool:
+        """Whether some batch may give some parameter no gradient: of the student or of the ensemble."""
+        steady = [term for term in self.terms if term.acts_throughout]
+        whole = all(term.of_student_logits for term in self.terms)
+        whole = whole or any(term.of_student_logits for term in steady)
+        if not any(parameter.requires_grad for parameter in self.combine.parameters()):
+            return not whole
+        # One teacher alone needs no weight, and nor does a batch of which no image passes a filter.
+        asked = any(term.of_members and term.only == Filter() for term in steady)
+        return not (whole and asked and len(self.members) > 1)
 
     def forward(self, batch: Batch, outputs: TeacherOutputs) -> tuple[Tensor, Tensor]:
         """The objective (), and, detached, the objective and each loss, unweighted, (1 + losses,)."""

@@ -67,6 +67,21 @@ class Term:
         """Whether it needs anything of a teacher."""
         return self.of_members or bool(self.teacher_layers)
 
+    @property
+    def of_student_logits(self) -> bool:
+        """Whether its gradient passes through the student's logits, and so through all of the student."""
+        return "student_logits" in self.needs or "student_image_gradient" in self.needs
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has parameters of its own."""
+        return isinstance(self.call, nn.Module)
+
+    @property
+    def acts_throughout(self) -> bool:
+        """Whether it acts on every batch: a schedule that is above 0 at both ends is so in between."""
+        return self.learns or (self.weight_at(0.0) > 0 and self.weight_at(1 - 1e-6) > 0)
+
     def weight_at(self, progress: float) -> float:
         """Its weight at this point of training."""
         return weight_at(self.weight, progress)
