@@ -135,6 +135,8 @@ def _train_epoch(
     sums = torch.zeros(1 + len(objective.labels), device=device)
     for index, batch in enumerate(batches.epoch(epoch)):
         last = (index + 1) % optim.accumulate == 0 or index + 1 == len(batches)
+        # The last step of an epoch may be of fewer batches than the others.
+        group = min(optim.accumulate, len(batches) - index // optim.accumulate * optim.accumulate)
         taught = objective.advance((epoch - epochs.start + index / len(batches)) / len(epochs))
         with _without_sync(trained, last):
             with autocast:
@@ -143,7 +145,7 @@ def _train_epoch(
                 begin("forward")
                 total, values = trained(batch, outputs)
             begin("backward")
-            (total if optim.accumulate == 1 else total / optim.accumulate).backward()
+            (total if group == 1 else total / group).backward()
         begin("optimiser")
         sums += values
         if last:
