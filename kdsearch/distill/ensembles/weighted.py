@@ -17,9 +17,11 @@ def weighted(
     """A constant weight (K, 1) for each teacher, of those with logits (K, B, C).
 
     Args:
-        weights: By teacher, brought to add up to one over the members; a teacher not named has 0. Search
-            them evenly over the simplex with `{simplex: all}`.
+        weights: By teacher, brought to add up to one over the members; a teacher not named has 0. Where that
+            leaves every member 0 all count alike. Search them evenly over the simplex with `{simplex: all}`.
     """
-    given = weights or dict.fromkeys(members, 1.0)
-    chosen = torch.tensor([given.get(member, 0.0) for member in members], dtype=logits.dtype)[:, None]
-    return to_device(chosen / chosen.sum().clamp_min(1e-12), logits.device)
+    given = weights or {}
+    if not any(given.get(member) for member in members):
+        given = dict.fromkeys(members, 1.0)
+    chosen = torch.tensor([given.get(member, 0.0) for member in members], dtype=torch.float64)[:, None]
+    return to_device((chosen / chosen.sum()).to(logits.dtype), logits.device)
