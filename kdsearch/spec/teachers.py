@@ -22,6 +22,7 @@ def check_teachers(spec: Spec) -> Iterator[Problem]:
     yield from _check_merging(spec, named)
     yield from _check_weights(spec)
     yield from _check_losses(spec, path, named)
+    yield from _check_reused(spec, named)
 
 
 def _named(spec: Spec) -> tuple[KeyPath, list[str]]:
@@ -54,6 +55,33 @@ def _check_merging(spec: Spec, named: list[str]) -> Iterator[Problem]:
                 f"'{ensemble.part}' merges the outputs of all teachers, and '{specialists[0]}' has no output "
                 "for some classes",
             )
+
+
+def _check_reused(spec: Spec, named: list[str]) -> Iterator[Problem]:
+    """A student that ends in the classifier of its first teacher needs one for every class."""
+    specialists = [name for name in _first(spec, named) if spec.teachers[name].classes]
+    for place, label, loss in spec.distill.all_losses():
+        reuses = find("loss", loss.part).facts.get("matching") == "classifier" and loss.weight != 0
+        if reuses and specialists:
+            yield Problem(
+                ("distill", *place, label),
+                f"'{loss.part}' reuses the classifier of the first teacher in use, and '{specialists[0]}', "
+                "which may be the first, has no output for some classes",
+            )
+
+
+def _first(spec: Spec, named: list[str]) -> list[str]:
+    """The teachers that may be the first in use, in the order of the spec."""
+    members: Any = spec.distill.teachers.members
+    order = [name for name in spec.teachers if name in named]
+    match members:
+        case Subset():
+            # Those that follow must suffice for the least subset.
+            return order[: len(order) - max(members.min, 1) + 1]
+        case Choice(options):
+            each = [[name for name in order if name in option] for option in options]
+            return [names[0] for names in each if names]
+    return order[:1]
 
 
 def _check_weights(spec: Spec) -> Iterator[Problem]:

@@ -82,3 +82,34 @@ def test_outputs_for_some_classes_cannot_be_merged():
     teachers = {"members": ["all", "curved"], "combine": "mean_logits"}
     with pytest.raises(SpecError, match="'mean_logits' merges the outputs of all teachers, and 'curved'"):
         load_spec({**CONTENT, "distill": {"teachers": teachers, "losses": {"kd": {}}}})
+
+
+@pytest.mark.parametrize(
+    ("members", "refused"),
+    [
+        (["curved"], True),
+        (["curved", "all"], False),
+        ({"subset": "all"}, True),
+        ({"subset": "all", "min": 2}, False),
+        ({"choice": [["all"], ["curved", "all"]]}, False),
+        ({"choice": [["all"], ["curved"]]}, True),
+    ],
+)
+def test_a_classifier_for_some_classes_cannot_be_reused(members, refused):
+    content = {**CONTENT, "distill": {"teachers": {"members": members}, "losses": {"ce": {}, "simkd": {}}}}
+    if not refused:
+        load_spec(content)
+        return
+    with pytest.raises(SpecError, match=r"distill\.losses\.simkd: 'simkd' reuses .* and 'curved', which may"):
+        load_spec(content)
+
+
+def test_a_classifier_is_reused_beside_a_specialist(tmp_path):
+    from kdsearch.space import canonical, reusing
+
+    teachers = {"members": ["curved", "all"]}
+    spec = load_spec({**CONTENT, "distill": {"teachers": teachers, "losses": {"simkd": {}, "kd": {}}}})
+    config = load_spec(reusing(canonical(spec.tree())))
+    session = Session(tmp_path, local_worker(config))
+    ensure_teachers(config, session, lambda name, text: None)
+    assert np.isfinite(session.trial(config, tmp_path / "trial", lambda metrics: True)["loss"])
