@@ -68,6 +68,7 @@ def assemble(
         hinted,
         classes=len(splits.classes),
         gradients=gradients,
+        merged=len(members) > 1 and combine.merges,
         known=known,
         shelves=keep(outputs, answering if gradients else ()) if outputs else None,
     )

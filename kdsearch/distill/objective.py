@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from kdsearch.data import Batch, to_device
 from kdsearch.distill.connect import at_least_float32
-from kdsearch.distill.ensembles.dropout import drop
+from kdsearch.distill.ensembles.dropout import drop, staying
 from kdsearch.distill.layers import Taps
 from kdsearch.distill.outputs import TeacherOutputs, image_gradient
 from kdsearch.distill.specialists import among_competent
@@ -19,7 +21,20 @@ from kdsearch.distill.terms import Term
 from kdsearch.registry import find
 from kdsearch.spec import Ensemble, Filter
 
-Target = tuple[Tensor, Tensor | None]
+
+@dataclass(frozen=True)
+class Target:
+    """What the student is compared with in a batch.
+
+    The `logits` (M, B, C) of the members, or of what they were merged into; the `weights` of these, (M, B) or
+    (M, 1), and the `shares` of the members, (K, B) or (K, 1), both None for a teacher that is alone; and the
+    gradients (M, B, C, H, W) for the images, where a loss asks for them.
+    """
+
+    logits: Tensor
+    weights: Tensor | None
+    shares: Tensor | None
+    image_gradients: Tensor | None
 
 
 class Combination(nn.Module):
@@ -37,7 +52,9 @@ class Combination(nn.Module):
         part = find("ensemble", ensemble.part)
         make = part.load()
         self.needs, self.dropout = part.needs, dropout
-        self.strategy: Callable[..., Tensor | Target]
+        #: Whether the members' outputs become fewer.
+        self.merges = bool(part.facts.get("merges"))
+        self.strategy: Callable[..., Tensor | tuple[Tensor, Tensor]]
         if isinstance(make, type):
             supply = {"members": members, "classes": classes}
             self.strategy = part.build(supply, ensemble.options)
@@ -51,12 +68,12 @@ class Combination(nn.Module):
         labels: Tensor,
         members: tuple[str, ...],
         temperatures: tuple[float, ...],
-        training: bool,
+        kept: Tensor | None = None,
     ) -> Target:
-        """Targets (M, B, C), and the weight (M, B) or (M, 1) of each; None for a teacher that is alone."""
+        """What the members teach, of which only those that are kept (K,) take part; by default all."""
         assert outputs.logits is not None
         if len(members) == 1 and outputs.competence is None:
-            return outputs.logits, None
+            return Target(outputs.logits, None, None, outputs.image_gradients)
         temperature: float | Tensor = temperatures[0]
         if len(set(temperatures)) > 1:
             each = torch.tensor(temperatures, dtype=outputs.logits.dtype)[:, None, None]
@@ -68,14 +85,38 @@ class Combination(nn.Module):
             "members": members,
             "temperature": temperature,
         }
-        made = self.strategy(**{need: given[need] for need in self.needs})
-        logits, weights = (outputs.logits, made) if isinstance(made, Tensor) else made
-        assert weights is not None
-        if self.dropout and training:
-            weights = drop(weights, self.dropout)
+        if self.merges:
+            return self._merged(given, outputs.pull, kept)
+        weights = self.strategy(**{need: given[need] for need in self.needs})
+        assert isinstance(weights, Tensor)
+        if kept is not None:
+            weights = drop(weights, kept)
         if outputs.competence is not None:
             weights = among_competent(weights, outputs.competence[:, labels])
-        return logits, weights
+        return Target(outputs.logits, weights, weights, outputs.image_gradients)
+
+    def _merged(
+        self, given: dict[str, Any], pull: Callable[[Tensor], Tensor] | None, kept: Tensor | None
+    ) -> Target:
+        """What the members that are kept are merged into."""
+        count = len(given["members"])
+        stay = [index for index in range(count) if kept is None or kept[index]]
+        shares = torch.tensor([(index in stay) / len(stay) for index in range(count)])[:, None]
+        every: Tensor = given["logits"].detach().requires_grad_(pull is not None)
+        if len(stay) < count:
+            temperature = given["temperature"]
+            given = {**given, "members": tuple(given["members"][index] for index in stay)}
+            if isinstance(temperature, Tensor):
+                given["temperature"] = torch.stack([temperature[index] for index in stay])
+        # Not by an index, which would make the CPU wait for a GPU.
+        given = {**given, "logits": torch.stack([every[index] for index in stay])}
+        logits, weights = self.strategy(**{need: given[need] for need in self.needs})
+        gradients = None
+        if pull is not None:
+            costs = [F.cross_entropy(z, given["labels"], reduction="sum") for z in logits]
+            each = [torch.autograd.grad(cost, every, retain_graph=True)[0] for cost in costs]
+            gradients = torch.stack([pull(gradient) for gradient in each])
+        return Target(logits, weights, to_device(shares, every.device), gradients)
 
 
 class Objective(nn.Module):
@@ -147,14 +188,7 @@ class Objective(nn.Module):
         if self.takes_gradients:
             given["student_image_gradient"] = image_gradient(logits, batch.labels, images, create_graph=True)
 
-        targets: dict[tuple[float, ...], Target] = {}
-
-        def target(temperatures: tuple[float, ...]) -> Target:
-            if temperatures not in targets:
-                targets[temperatures] = self.combine(
-                    outputs, logits.detach(), batch.labels, self.members, temperatures, self.training
-                )
-            return targets[temperatures]
+        target = self._targets(batch, outputs, logits.detach())
 
         values: dict[str, Tensor] = {}
         weighted: list[Tensor] = []
@@ -171,6 +205,26 @@ class Objective(nn.Module):
             values |= dict.fromkeys(idle, torch.zeros_like(total)) if idle else {}
             return total, torch.stack([total, *(values[label] for label in self.labels)])
 
+    def _targets(
+        self, batch: Batch, outputs: TeacherOutputs, logits: Tensor
+    ) -> Callable[[tuple[float, ...]], Target]:
+        """The target by the members' temperatures, made when it is asked for; all are of one draw."""
+        combine, count = self.combine, len(self.members)
+        made: dict[tuple[float, ...], Target] = {}
+        kept: Tensor | None = None
+
+        def target(temperatures: tuple[float, ...]) -> Target:
+            nonlocal kept
+            if "temperature" not in combine.needs:
+                temperatures = (1.0,) * count
+            if not made and combine.dropout and self.training and count > 1:
+                kept = staying(count, combine.dropout)
+            if temperatures not in made:
+                made[temperatures] = combine(outputs, logits, batch.labels, self.members, temperatures, kept)
+            return made[temperatures]
+
+        return target
+
     def _value(
         self,
         term: Term,
@@ -182,10 +236,10 @@ class Objective(nn.Module):
         """The loss of a term, its teachers weighted as the ensemble says, mean over the batch."""
         if term.of_members:
             given = target(self._temperatures(term))
-            alone = len(given[0]) == 1 < len(self.members)
+            alone = len(given.logits) == 1 < len(self.members)
             options = [term.options_at(self.progress, name) for name in self.members]
             options = [_mean(options)] if alone else options
-            return over_members(term, arguments, options, outputs, given, batch.labels)
+            return over_members(term, arguments, options, given, batch.labels)
         arguments |= term.options_at(self.progress)
         value = term.call(**arguments)
         if batch.mixed is not None and term.of_labels:
@@ -193,11 +247,9 @@ class Objective(nn.Module):
             value = batch.mixed.weighed(value, term.call(**others))
         if term.teacher not in self.members or len(self.members) == 1:
             return value.mean()
-        _, weights = target(self._temperatures(self._response))
-        assert weights is not None
-        if len(weights) == 1:  # The outputs were merged: the teachers have no weights of their own.
-            return value.mean() / len(self.members)
-        return weighed(value, weights[self.members.index(term.teacher)])
+        shares = target(self._temperatures(self._response)).shares
+        assert shares is not None
+        return weighed(value, shares[self.members.index(term.teacher)])
 
     def _temperatures(self, term: Term | None) -> tuple[float, ...]:
         """Each member's temperature, from this loss; 1 if it has none."""
@@ -226,18 +278,16 @@ def over_members(
     term: Term,
     arguments: Mapping[str, Any],
     options: list[dict[str, Any]],
-    outputs: TeacherOutputs,
     target: Target,
     labels: Tensor,
 ) -> Tensor:
     """Σ_k mean over the batch of w_k(x) · loss_k(x), on the images that the filter of the term lets pass."""
     parts = []
-    targets, weights = target
-    for index, logits in enumerate(targets):
-        weight = None if weights is None else weights[index]
+    for index, logits in enumerate(target.logits):
+        weight = None if target.weights is None else target.weights[index]
         theirs = {"teacher_logits": logits} if "teacher_logits" in term.needs else {}
-        if outputs.image_gradients is not None and "teacher_image_gradient" in term.needs:
-            theirs["teacher_image_gradient"] = outputs.image_gradients[index]
+        if target.image_gradients is not None and "teacher_image_gradient" in term.needs:
+            theirs["teacher_image_gradient"] = target.image_gradients[index]
         passed = passing(term.only, logits, labels)
         if passed is not None and term.part.facts.get("relates_images"):
             parts.append(_on_rows(term, {**arguments, **theirs}, options[index], weight, passed))

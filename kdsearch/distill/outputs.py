@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,9 @@ class TeacherOutputs:
     image_gradients: Tensor | None = None
     competence: Tensor | None = None
     """Which member knows which class, (K, C); None where all know all."""
+    pull: Callable[[Tensor], Tensor] | None = None
+    """Where members are merged, instead of `image_gradients`: from a gradient for the logits to that for the
+    images."""
 
 
 #: Where no loss looks at a teacher.
@@ -48,6 +52,7 @@ class Teachers:
         *,
         classes: int,
         gradients: bool = False,
+        merged: bool = False,
         known: Mapping[str, Tensor] | None = None,
         shelves: Shelves | None = None,
     ) -> None:
@@ -58,6 +63,7 @@ class Teachers:
             hinted: The paths of the layers whose features are used, by teacher, the deepest last.
             classes: How many there are.
             gradients: Whether the gradients of the members for the images are used as well.
+            merged: Whether these are of what the members are merged into.
             known: The classes of those that know only some, by teacher, on the device of the models.
             shelves: Of the bank; None to run the teachers. Gradients are not kept there: they are as large as
                 the images, and take a whole forward and backward pass.
@@ -66,6 +72,7 @@ class Teachers:
         self.members = members
         self.classes = classes
         self.graded = members if gradients else ()
+        self.merged = merged
         self.known = known or {}
         self.competence = competence([self.known.get(name) for name in members], classes)
         self.shelves = shelves
@@ -80,7 +87,6 @@ class Teachers:
         answers = {name: self._answer(name, wanted, batch, images) for name, wanted in self.wanted.items()}
         with torch.set_grad_enabled(bool(self.graded)):
             members = [self._widened(name, answers[name][LOGITS]) for name in self.members]
-            gradients = [image_gradient(z, batch.labels, images) for z in members if self.graded]
         features = {
             (name, layer): feature.detach()
             for name, answer in answers.items()
@@ -89,10 +95,15 @@ class Teachers:
         }
         if not members:
             return TeacherOutputs(None, features)
-        logits = at_least_float32(torch.stack(members) if len(members) > 1 else members[0][None]).detach()
-        return TeacherOutputs(
-            logits, features, torch.stack(gradients) if gradients else None, self.competence
-        )
+        with torch.set_grad_enabled(bool(self.graded)):
+            logits = at_least_float32(torch.stack(members) if len(members) > 1 else members[0][None])
+        made = TeacherOutputs(logits.detach(), features, competence=self.competence)
+        if not self.graded:
+            return made
+        if self.merged:
+            return replace(made, pull=partial(_pulled, logits, images))
+        gradients = torch.stack([image_gradient(z, batch.labels, images) for z in members])
+        return replace(made, image_gradients=gradients)
 
     def _answer(self, name: str, wanted: list[str], batch: Batch, images: Tensor) -> dict[str, Tensor]:
         if name in self.graded:
@@ -138,3 +149,9 @@ def image_gradient(logits: Tensor, labels: Tensor, images: Tensor, *, create_gra
     loss = F.cross_entropy(logits, labels, reduction="sum")
     (gradient,) = torch.autograd.grad(loss, images, create_graph=create_graph)
     return gradient
+
+
+def _pulled(logits: Tensor, images: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient for the images of which logits were made, by that for the logits."""
+    (pulled,) = torch.autograd.grad(logits, images, gradient, retain_graph=True)
+    return pulled

@@ -20,6 +20,8 @@ from kdsearch.spec import load_spec
 TEACHERS = ("a", "b", "c")
 IMAGES, CLASSES, WIDTH = 12, 5, 6
 SHAPE = (3, 4, 4)
+#: Of the teachers, by their places.
+SUBSETS = [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
 
 
 class Student(nn.Module):
@@ -33,7 +35,10 @@ class Student(nn.Module):
 
 
 def objective(
-    losses: dict[str, Any], members: tuple[str, ...] = TEACHERS, combine: str = "mean"
+    losses: dict[str, Any],
+    members: tuple[str, ...] = TEACHERS,
+    combine: str = "mean",
+    dropout: float = 0.0,
 ) -> Objective:
     torch.manual_seed(0)
     content = {
@@ -47,7 +52,7 @@ def objective(
     layers = find_layers(student, SHAPE)
     sides = Sides(layers, dict.fromkeys(TEACHERS, layers), members, IMAGES, CLASSES)
     terms = make_terms(spec.distill.losses, sides)
-    combination = Combination(spec.distill.teachers.combine, members, CLASSES, 0.0)
+    combination = Combination(spec.distill.teachers.combine, members, CLASSES, dropout)
     return Objective(student, terms, members, combination)
 
 
@@ -203,3 +208,33 @@ def test_weight_and_temperature_follow_their_schedules():
         temperature = 2 + 6 * (1 + np.cos(np.pi * progress)) / 2
         expected = (1 - progress) * divergence(student, teachers[0], temperature).mean()
         assert total.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("combine", "dropout"), [("random", 0.0), ("mean", 0.5), ("mean_logits", 0.5)])
+def test_all_losses_of_a_batch_hear_the_same_teachers(combine: str, dropout: float):
+    match = [{"teacher": name, "pairs": [["body", "body"]]} for name in TEACHERS]
+    losses = {"kd": {"temperature": 4.0}, "logits_mse": {}, "hint": {"match": match}}
+    made = objective(losses, combine=combine, dropout=dropout)
+    student, teachers = outputs(made)
+    body = made.student.body(batch().images).detach()
+    hints = []
+    for loss, name in zip(made.losses, TEACHERS, strict=True):
+        value = loss(student_feature=body, teacher_feature=shown().features[name, "body"])
+        hints.append(value.mean().item())
+    seen = set()
+    for _ in range(60):
+        _, (_, kd, mse, hint) = made(batch(), shown())
+        fitting = []
+        for subset in SUBSETS:
+            heard = [teachers[k] for k in subset]
+            heard = [np.mean(heard, 0)] if combine == "mean_logits" else heard
+            expected = (
+                np.mean([divergence(student, z, 4.0) for z in heard]),
+                np.mean([((student - z) ** 2).sum(1) / 2 for z in heard]),
+                np.mean([hints[k] for k in subset]),
+            )
+            if (kd.item(), mse.item(), hint.item()) == pytest.approx(expected, rel=1e-4):
+                fitting.append(subset)
+        assert len(fitting) == 1
+        seen |= {*fitting}
+    assert seen == ({s for s in SUBSETS if len(s) == 1} if combine == "random" else set(SUBSETS))

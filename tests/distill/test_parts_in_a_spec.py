@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from kdsearch import models
 from kdsearch.distill.assemble import assemble
 from kdsearch.distill.matching import layers_of, match_layers
+from kdsearch.distill.run import make_batches
 from kdsearch.distill.session import Session, ensure_teachers, local_worker
 from kdsearch.registry import parts
 from kdsearch.space import canonical
@@ -184,3 +188,28 @@ def test_a_student_that_reuses_a_classifier_counts_what_it_ships(storage):
     assert parameters({"name": "reused", "body": body, "teacher": teacher}) == (
         parameters(body) - (mine + 1) * 10 + projector + (last + 1) * 10
     )
+
+
+def test_the_image_gradient_of_merged_teachers_is_that_of_what_they_are_merged_into(storage):
+    teachers = {"members": ["wide", "flat"], "combine": "mean_logits"}
+    losses = {"attention_gradient": {}}
+    session, config, _ = trained({"teachers": teachers, "losses": losses}, storage)
+    splits = session.resident.splits(config)
+    student = models.build(config.tree()["student"], splits.shape, len(splits.classes), seed=0)
+    asked, objective = assemble(config, config.distill.losses, student, session.resident, splits)
+    batch = next(iter(make_batches(config, splits, session.worker).epoch(0)))
+
+    def gradient(answer: Callable[[Tensor], Tensor]) -> Tensor:
+        images = batch.images.detach().requires_grad_()
+        chosen = answer(images).log_softmax(1).gather(1, batch.labels[:, None])
+        return torch.autograd.grad(-chosen.sum(), images)[0]
+
+    wide, flat = (session.resident.teacher(config, name) for name in ("wide", "flat"))
+    theirs = gradient(lambda images: (wide(images) + flat(images)) / 2)
+    expected = (gradient(objective.student.train()) - theirs).square().sum((1, 2, 3)).mean() / 2
+    total, _ = objective(batch, asked(batch))
+    torch.testing.assert_close(total, expected, rtol=1e-4, atol=0)
+    total.backward()
+    assert all(p.grad is not None for p in objective.parameters())
+    asked.close()
+    objective.close()

@@ -27,7 +27,7 @@ def test_images_go_to_the_teachers_that_know_their_class():
     spec = load_spec({"data": "digits", "student": "mlp"})
     combine = Combination(spec.distill.teachers.combine, ("a", "b", "c"), 4, 0.0)
     shown = TeacherOutputs(torch.randn(3, 4, 4), {}, competence=competence(known, 4))
-    _, weights = combine(shown, torch.randn(4, 4), labels, ("a", "b", "c"), (1.0, 1.0, 1.0), True)
+    weights = combine(shown, torch.randn(4, 4), labels, ("a", "b", "c"), (1.0, 1.0, 1.0)).weights
     expected = [[1 / 2, 1 / 3, 1 / 2, 1], [1 / 2, 1 / 3, 0, 0], [0, 1 / 3, 1 / 2, 0]]
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
 
@@ -36,7 +36,7 @@ def test_an_image_that_no_teacher_knows_teaches_nothing():
     spec = load_spec({"data": "digits", "student": "mlp"})
     combine = Combination(spec.distill.teachers.combine, ("a",), 3, 0.0)
     shown = TeacherOutputs(torch.randn(1, 2, 3), {}, competence=competence([torch.tensor([0, 1])], 3))
-    _, weights = combine(shown, torch.randn(2, 3), torch.tensor([1, 2]), ("a",), (1.0,), True)
+    weights = combine(shown, torch.randn(2, 3), torch.tensor([1, 2]), ("a",), (1.0,)).weights
     assert weights.tolist() == [[1, 0]]
 
 
