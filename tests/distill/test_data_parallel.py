@@ -50,6 +50,7 @@ session = Session(folder, worker)
 config = load_spec(json.loads((folder / "config.json").read_text()))
 student, _ = run(config, session.resident, worker, report=lambda metrics: True)
 torch.save(student.state_dict(), folder / f"{rank}.pt")
+distributed.barrier()  # Neither leaves while the other still talks to it.
 distributed.destroy_process_group()
 """
 
