@@ -46,12 +46,16 @@ def _print(tables: Callable[[], Tables], format: str) -> None:
     from rich.table import Table
 
     for title, header, rows in tables():
-        table = Table(
-            *header, title=title.replace("`", ""), title_justify="left", box=None, header_style="bold"
-        )
+        table = Table(*header, title=_plain(title), title_justify="left", box=None, header_style="bold")
         for _, *cells in rows:
-            table.add_row(*(cell.replace("`", "") for cell in cells))
+            table.add_row(*map(_plain, cells))
         console().print(table)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text.replace("`", ""))
 
 
 def markdown(tables: Tables) -> str:

@@ -74,8 +74,8 @@ class OwnJournal(JournalStorage):  # type: ignore[misc]
     """
 
     def __init__(self, path: Path) -> None:
-        self._own = OwnFile(path)
-        super().__init__(self._own)
+        self._journal = OwnFile(path)
+        super().__init__(self._journal)
         self._listed: list[FrozenTrial] = []
         #: By place in that list, the ids of those that had not ended when they were looked at last.
         self._open: dict[int, int] = {}
@@ -83,7 +83,7 @@ class OwnJournal(JournalStorage):  # type: ignore[misc]
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """As Optuna's."""
         trial = int(super().create_new_trial(study_id, template_trial))
-        if self._listed and not self._own.foreign:
+        if self._listed and not self._journal.foreign:
             self._open[len(self._listed)] = trial
             self._listed.append(self.get_trial(trial))
         return trial
@@ -105,8 +105,8 @@ class OwnJournal(JournalStorage):  # type: ignore[misc]
             self._listed[place] = found = self.get_trial(trial)
             if found.state.is_finished():
                 del self._open[place]
-        if not self._listed or self._own.foreign:
-            self._own.foreign = False
+        if not self._listed or self._journal.foreign:
+            self._journal.foreign = False
             self._listed = super().get_all_trials(study_id, deepcopy=False)
             self._open = {
                 place: trial._trial_id
