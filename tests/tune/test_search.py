@@ -187,23 +187,6 @@ def test_an_exported_config_runs_as_it_is_and_reaches_the_same_figures(searched,
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_tune_keeps_no_trial_that_has_ended(local_ray, tmp_path, monkeypatch):
-    from kdsearch.tune import tuner
-
-    kept, forget = [], tuner._InOrder.on_trial_complete
-
-    def looked_at(self, controller, trial, result):
-        forget(self, controller, trial, result)
-        lists = ("_trials", "_live_trials", "_pending_trials_list", "_stopped_trials", "_trials_to_cache")
-        kept.append(max(len(getattr(controller, name)) for name in lists))
-
-    monkeypatch.setattr(tuner._InOrder, "on_trial_complete", looked_at)
-    search = {"sampler": "random", "trials": 6, "concurrent": 1, "baselines": False}
-    found = kdsearch.search(small_spec(tmp_path, search=search))
-    assert len(found.trials) == len(kept) == 6
-    assert max(kept) <= 2
-
-
 def test_each_trial_is_scored_weighed_and_timed_as_it_ships(local_ray, tmp_path):
     onnx = {"format": "onnx", "precision": {"choice": ["fp32", "int8"]}}
     deploy = {"choice": [{"format": "torch", "precision": {"choice": ["fp32", "fp16"]}}, onnx]}
